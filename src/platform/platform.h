@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The platform: guest address spaces and guest threads, and how the kernel runs them.
+ *
+ * A *space* is one guest address space (a cell). A *thread* is one guest thread's context in a
+ * space. Both are named by small ids, which may be stored in kheap; the platform keeps what they
+ * mean. Exactly one Sentry thread, the thread's owner, makes calls on a pl_thread at a time,
+ * except pl_kick, which anybody may call. The owner's loop is
+ *
+ *	for (;;) {
+ *		pl_run(tid, &ev);		// guest runs; returns at the next event
+ *		... serve ev ...
+ *		pl_set_result(tid, ret);	// after PL_EV_SYSCALL
+ *	}
+ *
+ * Everything that a cell reports is a claim of a hostile party: the platform validates what its
+ * own integrity depends on; values (numbers, arguments, registers) are handed up unchecked.
+ *
+ * All functions return 0 or a count, or a negative errno. -ESRCH from any of them means that the
+ * guest thread's cell is gone; the owner then ends the task as killed by SIGKILL.
+ * No lock of rank below RANK_PLATFORM may be held across any call marked [stub], since that call
+ * needs the guest thread to be scheduled.
+ */
+#include "abi/uaddr.h"
+#include "abi/x86_64/regs.h"
+#include "lib/compiler.h"
+
+typedef struct {
+	uint32_t v;
+} pl_space_t;
+
+typedef struct {
+	uint32_t v;
+} pl_thread_t;
+
+#define PL_NONE 0u	/* the empty id of both kinds */
+
+/* The guest's part of the address space: [PL_GUEST_MIN, pl_guest_top()). */
+#define PL_GUEST_MIN 0x200000ull
+uint64_t pl_guest_top(void);
+
+enum pl_event_kind {
+	PL_EV_SYSCALL = 1,	/* nr and args are set; registers may not be complete, see pl_regs */
+	PL_EV_FAULT,		/* a synchronous fault of guest code: fault.* is set, registers are full */
+	PL_EV_INTR,		/* the answer to pl_kick: the guest was stopped between instructions */
+	PL_EV_OPFAIL,		/* a queued memory op failed: op.* is set; nothing after it was run */
+	PL_EV_GONE,		/* the cell died; only pl_thread_put is allowed now */
+};
+
+struct pl_event {
+	enum pl_event_kind kind;
+	uint32_t nr;			/* system call number (full 32 bits of eax) */
+	uint64_t args[6];
+	struct {
+		int signo;		/* SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP */
+		int code;		/* si_code as the host gave it */
+		uint64_t addr;		/* si_addr */
+		uint64_t trapno, err;	/* for the guest's own frame (R25) */
+		bool copy;		/* unused by pl_run */
+	} fault;
+	struct {
+		int err;		/* negative errno */
+		uint64_t addr, len;	/* the range whose state is now unknown (R12) */
+	} op;
+};
+
+/* --- life ------------------------------------------------------------------------------- */
+
+/* What the platform needs from the boot spec; host descriptors are owned by it afterwards. */
+struct pl_boot {
+	int cell_hfd;			/* the cell binary, O_PATH or readable */
+	unsigned pool_blank;		/* blank cells kept ready */
+	bool hardened;			/* strict threads only, no patching, no in-cell answers */
+	bool no_patch;			/* never rewrite text */
+	bool no_spin;			/* never spin */
+	unsigned ncpus;			/* CPUs the sandbox may use, for the spin policy */
+};
+must_check int pl_init(const struct pl_boot *boot);
+/* Kills every cell and waits for it. */
+void pl_shutdown(void);
+
+/* A blank space with one thread in it, stopped, registers zero: for the first process and exec. */
+must_check int pl_space_create(pl_space_t *space, pl_thread_t *thread);
+/* A new thread of the caller's space (CLONE_VM), with registers *regs. `parent` is the stopped
+ * thread that makes the call. [stub] */
+must_check int pl_thread_create(pl_thread_t parent, const struct l_regs *regs, pl_thread_t *out);
+/* A copy of the parent's space with one thread, registers *regs (fork). The mm layer has made
+ * sure that nothing is in flight (I8). [stub] */
+must_check int pl_space_fork(pl_thread_t parent, const struct l_regs *regs, pl_space_t *space,
+			     pl_thread_t *out);
+/* Ends a thread: it is parked or its host thread exits. With `last`, its space is emptied and
+ * goes back to the pool or dies; then returns only when its memory is gone if `wait_gone` (R17).
+ * Works for threads in any state, also after PL_EV_GONE. Consumes the id. */
+void pl_thread_put(pl_thread_t t, bool last, bool wait_gone);
+/* Kills the cell outright: all its threads report PL_EV_GONE. Any thread may call it. */
+void pl_space_kill(pl_space_t s);
+
+/* --- running ---------------------------------------------------------------------------- */
+
+/* Runs queued ops, resumes the guest and waits for its next event. */
+must_check int pl_run(pl_thread_t t, struct pl_event *ev);
+/* The value that the system call just reported returns. */
+void pl_set_result(pl_thread_t t, int64_t ret);
+/* Completes the register set of a patched call ("trap again"). After it pl_regs is complete:
+ * rip behind the system call instruction, rax = orig_rax = nr. No-op when already complete. [stub] */
+must_check int pl_full_state(pl_thread_t t);
+bool pl_has_full_state(pl_thread_t t);
+/* The register set; valid while the thread is stopped and pl_has_full_state. pl_set_regs replaces
+ * all of it (rip, flags and selectors are sanitised by the platform, I6). */
+void pl_get_regs(pl_thread_t t, struct l_regs *out);
+void pl_set_regs(pl_thread_t t, const struct l_regs *in);
+/* FP and vector state in the host's XSAVE layout. Sizes are bounded by pl_xstate_size(). */
+size_t pl_xstate_size(void);
+must_check int pl_get_xstate(pl_thread_t t, void *dst, size_t cap);
+/* Takes a guest's own image: bad headers are repaired or refused with -EINVAL; NULL = initial. */
+must_check int pl_set_xstate(pl_thread_t t, const void *src, size_t n);
+/* Makes a thread in guest code report PL_EV_INTR soon. If it is stopped, or before its next
+ * pl_run, that pl_run returns PL_EV_INTR at once instead of resuming. Never blocks; any thread. */
+void pl_kick(pl_thread_t t);
+/* CPU time of the guest thread itself, ns, since its creation or last pl_cpu_rebase. */
+uint64_t pl_thread_cputime(pl_thread_t t);
+
+/* --- guest memory: the stopped thread t copies through its bounce area --------------------- */
+
+/* Bytes copied: less than n when a page faulted (then see pl_copy_fault). [stub] */
+must_check int64_t pl_copy_in(pl_thread_t t, void *dst, uint64_t src, size_t n);
+must_check int64_t pl_copy_out(pl_thread_t t, uint64_t dst, const void *src, size_t n);
+/* Copies up to a NUL (included in the count) or n bytes. [stub] */
+must_check int64_t pl_copy_in_str(pl_thread_t t, char *dst, uint64_t src, size_t n);
+/* Where the last short copy faulted, and whether it was a write. */
+uint64_t pl_copy_fault(pl_thread_t t, int *signo);
+/* Window of the bounce area that is shared with the stub: read a file straight into it, then
+ * pl_bounce_out copies n bytes of it to the guest; pl_bounce_in copies guest bytes into it (the
+ * content stays hostile and may change: give it to a host write, never parse it). */
+void *pl_bounce(pl_thread_t t, size_t *cap);
+must_check int64_t pl_bounce_out(pl_thread_t t, uint64_t dst, size_t off, size_t n);
+must_check int64_t pl_bounce_in(pl_thread_t t, uint64_t src, size_t off, size_t n);
+/* 32-bit atomic work done by the stub; *seen is its claim. op is enum pl_atomic. [stub] */
+enum pl_atomic { PL_LOAD, PL_CMPXCHG };
+must_check int pl_atomic32(pl_thread_t t, enum pl_atomic op, uint64_t addr, uint32_t old,
+			   uint32_t val, uint32_t *seen);
+/* Another space's memory through the descriptor its cell opened on itself; no thread needed.
+ * Ignores page protection: the caller has checked the range against the layout. */
+must_check int64_t pl_space_read(pl_space_t s, void *dst, uint64_t src, size_t n);
+must_check int64_t pl_space_write(pl_space_t s, uint64_t dst, const void *src, size_t n);
+
+/* --- memory layout, carried out by the stopped thread t ------------------------------------ */
+
+enum pl_op_kind { PL_OP_MAP_ANON, PL_OP_MAP_FILE, PL_OP_UNMAP, PL_OP_PROTECT, PL_OP_ADVISE, PL_OP_MREMAP };
+
+struct pl_op {
+	enum pl_op_kind kind;
+	uint64_t addr, len;
+	int prot;		/* PROT_* */
+	int flags;		/* MAP_PRIVATE or MAP_SHARED, MAP_NORESERVE, MAP_STACK, MAP_POPULATE */
+	int hfd;		/* MAP_FILE: borrowed until the op is done */
+	uint64_t off;
+	int advice;
+	uint64_t old_addr, old_len;	/* MREMAP: moves to exactly addr (MAYMOVE|FIXED) */
+	bool must;		/* removal must be a fact, not a request: sent by order */
+};
+/* Runs the op now and waits: 0 or the host's errno (a claim). All maps are MAP_FIXED. [stub] */
+must_check int pl_op(pl_thread_t t, const struct pl_op *op);
+/* Attaches the op to the next pl_run, before the guest resumes: no extra round trip. A failure
+ * comes back as PL_EV_OPFAIL. At most PL_OPS_MAX may be queued; -EAGAIN when full (use pl_op). */
+#define PL_OPS_MAX 8
+must_check int pl_op_queue(pl_thread_t t, const struct pl_op *op);
