@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# make [MODE=rel|dbg|asan|tsan|cov|fuzz]   builds into build/<mode>
+MODE ?= rel
+B := build/$(MODE)
+ifeq ($(MODE),fuzz)
+export CC := clang
+endif
+
+.PHONY: all demo test bench lint deps clean
+all: $(B)/build.ninja
+	@test -z "$$(find src tests -name meson.build -newer $(B)/build.ninja | head -1)" || \
+		touch meson.build
+	@ninja -C $(B) --quiet
+
+$(B)/build.ninja:
+	@meson setup -Dmode=$(MODE) $(B) >/dev/null || { cat $(B)/meson-logs/meson-log.txt; exit 1; }
+
+demo: deps all
+	@demo/run
+
+test: all
+	@tests/run
+
+bench: all
+	@bench/run
+
+lint:
+	@tools/lint
+
+deps:
+	@tools/deps
+
+clean:
+	rm -rf build
