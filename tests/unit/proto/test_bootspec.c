@@ -45,8 +45,8 @@ static size_t encode(const struct boot_spec *s, uint8_t *buf, size_t cap)
 static void test_round_trip(void **state)
 {
 	(void)state;
-	struct boot_spec a, b;
-	uint8_t buf[4096];
+	static struct boot_spec a, b;
+	static uint8_t buf[8192];
 	fill(&a);
 	size_t n = encode(&a, buf, sizeof(buf));
 	assert_int_equal(boot_decode(buf, n, &b), 0);
@@ -72,8 +72,8 @@ static void test_round_trip(void **state)
 static void test_truncated(void **state)
 {
 	(void)state;
-	struct boot_spec a, b;
-	uint8_t buf[4096];
+	static struct boot_spec a, b;
+	static uint8_t buf[8192];
 	fill(&a);
 	size_t n = encode(&a, buf, sizeof(buf));
 	for (size_t i = 0; i < n; i++) {
@@ -96,8 +96,8 @@ static void test_truncated(void **state)
 static void test_flipped(void **state)
 {
 	(void)state;
-	struct boot_spec a, b;
-	uint8_t buf[4096], again[4096];
+	static struct boot_spec a, b;
+	static uint8_t buf[8192], again[8192];
 	fill(&a);
 	size_t n = encode(&a, buf, sizeof(buf));
 	for (size_t i = 0; i < n; i++) {
@@ -114,7 +114,7 @@ static void test_flipped(void **state)
 
 static void refuse(struct boot_spec *s)
 {
-	uint8_t buf[8192];
+	static uint8_t buf[8192];
 	size_t n;
 	assert_int_equal(boot_encode(s, buf, sizeof(buf), &n), -EINVAL);
 	fill(s);
@@ -123,7 +123,7 @@ static void refuse(struct boot_spec *s)
 static void test_bad_fields(void **state)
 {
 	(void)state;
-	struct boot_spec s;
+	static struct boot_spec s;
 	fill(&s);
 	s.kheap_addr = 0x200000001000ull;
 	refuse(&s);
