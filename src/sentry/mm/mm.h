@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Guest address spaces: the layout is ours, the pages are the host's. A vma describes a range; the
+ * platform carries changes out in the cell (ops by the calling thread). mm->lock covers the tree;
+ * ranges with an op on its way are *in flight* (I8) and conflicting calls wait for them.
+ */
+#include "abi/uaddr.h"
+#include "lib/list.h"
+#include "lib/lock.h"
+#include "lib/rbtree.h"
+#include "lib/refcount.h"
+#include "platform/platform.h"
+#include "sentry/core/wait.h"
+
+struct task;
+struct file;
+struct buf;
+
+enum vma_flags {
+	VMA_READ = 1, VMA_WRITE = 2, VMA_EXEC = 4,	/* = PROT_* */
+	VMA_SHARED = 8, VMA_MAYWRITE = 16, VMA_GROWSDOWN = 32, VMA_STACK = 64, VMA_HEAP = 128,
+	VMA_LOCKED = 256, VMA_DONTFORK = 512, VMA_WIPEONFORK = 1024, VMA_NORESERVE = 2048,
+	VMA_VDSO = 4096, VMA_VVAR = 8192, VMA_DONTDUMP = 16384, VMA_MAYREAD = 32768, VMA_MAYEXEC = 65536,
+	VMA_HUGEPAGE = 1 << 17, VMA_NOHUGEPAGE = 1 << 18, VMA_SEALED = 1 << 19, VMA_SHM = 1 << 20
+};
+
+struct vma {
+	struct rb_node rb;
+	uint64_t start, end;
+	uint32_t flags;
+	struct file *file;		/* owned; NULL: anonymous private memory */
+	uint64_t off;			/* of start in file */
+	uint32_t shm_id;
+	char *anon_name;		/* PR_SET_VMA_ANON_NAME, owned */
+};
+
+#define MM_SAVED_AUXV 64
+
+struct mm {
+	refcount_t ref;			/* tasks (and borrowers) */
+	refcount_t users;		/* tasks running in it; last one releases the layout */
+	struct mutex lock;		/* RANK_MM */
+	struct rb_root vmas;
+	uint32_t vma_count;
+	pl_space_t space;
+	uint64_t mmap_base, task_top;
+	uint64_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack;
+	uint64_t arg_start, arg_end, env_start, env_end;
+	uint64_t auxv[MM_SAVED_AUXV];
+	uint32_t auxv_n;
+	struct file *exe;		/* owned */
+	uint64_t total_vm, locked_vm, data_vm, stack_vm, exec_vm, shared_vm, peak_vm;	/* bytes */
+	uint32_t def_flags;		/* mlockall(MCL_FUTURE) */
+	bool dumpable, thp_disable;
+	uint8_t dumpable_mode;
+	struct list in_flight;		/* struct flight, mm/flight.c */
+	struct waitq flight_wq;
+	uint32_t forks_waiting;
+	uint64_t seed;			/* layout randomisation */
+};
+
+/* --- life ---- */
+/* An empty layout over a blank space. */
+must_check int mm_create(pl_space_t space, struct mm **out);
+/* The child's layout for fork, made while nothing is in flight; the host copy is made by the
+ * caller between mm_fork_begin and mm_fork_end (new calls wait in between, R12). */
+must_check int mm_fork_begin(struct task *t, struct mm **child);
+void mm_fork_end(struct task *t, struct mm *child, bool ok);
+struct mm *mm_get(struct mm *mm);
+void mm_put(struct mm *mm);
+void mm_users_put(struct mm *mm);	/* a task leaves: the last one drops all vmas and files */
+
+/* --- calls ---- (current task t; address or negative errno) */
+must_check int64_t mm_mmap(struct task *t, uint64_t addr, uint64_t len, int prot, int flags,
+			   struct file *f /* borrowed, may be NULL */, uint64_t off);
+must_check int mm_munmap(struct task *t, uint64_t addr, uint64_t len);
+must_check int mm_mprotect(struct task *t, uint64_t addr, uint64_t len, int prot);
+must_check int64_t mm_mremap(struct task *t, uint64_t old, uint64_t old_len, uint64_t new_len, int flags,
+			     uint64_t new_addr);
+must_check int mm_madvise(struct task *t, uint64_t addr, uint64_t len, int advice);
+must_check int64_t mm_brk(struct task *t, uint64_t brk);
+/* A host fault at addr: 0 when resolved (stack growth) and the guest may retry, else the si_code. */
+int mm_fault(struct task *t, uint64_t addr, bool write);
+/* PL_EV_OPFAIL: the range's state is unknown; unmaps or re-protects it by order, repairs the tree. */
+void mm_op_failed(struct task *t, uint64_t addr, uint64_t len, int err);
+
+/* --- exec: building a new layout with the new thread t->pl already in the blank space ---- */
+must_check int mm_setup_stack(struct task *t, uint64_t size, bool exec_stack, uint64_t *top);
+must_check int mm_setup_vdso(struct task *t, uint64_t *vdso);
+void mm_set_brk(struct mm *mm, uint64_t start);
+
+/* --- looking ---- */
+struct vma *mm_find_locked(struct mm *mm, uint64_t addr);	/* first vma with end > addr */
+bool mm_range_ok(struct mm *mm, uint64_t addr, uint64_t len, uint32_t need /* VMA_READ... */);
+void mm_show_maps(struct mm *mm, struct task *reader, struct buf *b, bool smaps);
+/* The object identity of a shared futex key: inode and offset for shared file maps, (mm, addr)
+ * otherwise. */
+struct futex_key {
+	uint64_t obj, off;
+	uint32_t kind;
+};
+must_check int mm_futex_key(struct task *t, uint64_t addr, bool write, struct futex_key *out);

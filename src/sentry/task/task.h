@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Tasks and processes. A task is a guest thread, with one Sentry thread that serves it; a process
+ * is a thread group. Legend of the field tags: I immutable, o the task's own Sentry thread,
+ * a atomic, T tasks lock, S the process's sighand lock, F files lock, f fs lock.
+ */
+#include "abi/signal.h"
+#include "abi/stat.h"
+#include "lib/list.h"
+#include "lib/lock.h"
+#include "lib/refcount.h"
+#include "platform/platform.h"
+#include "sentry/core/cred.h"
+#include "sentry/core/wait.h"
+#include "sentry/mm/mm.h"
+#include "sentry/syscalls/syscalls.h"
+#include "sentry/vfs/vfs.h"
+
+struct pid_ns;
+struct uts_ns;
+struct ipc_ns;
+struct net_ns;
+struct user_ns;
+struct time_ns;
+struct cgroup_ns;
+struct tty;
+struct seccomp_filter;
+struct landlock_domain;
+struct ptimer;
+struct sem_undo;
+
+/* --- ids: as Linux's struct pid, one number per namespace level ------------------------------ */
+
+enum pid_type { PIDTYPE_PID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MAX };
+#define PID_LEVELS 8
+
+struct upid {
+	int32_t nr;
+	struct pid_ns *ns;
+	struct list hash_link;
+};
+
+struct pid {
+	refcount_t ref;
+	uint32_t level;
+	struct list tasks[PIDTYPE_MAX];	/* T; struct task.pid_links */
+	struct waitq wq;		/* pidfd pollers */
+	uint64_t ino;			/* of its pidfd inode */
+	struct upid numbers[];		/* level + 1 entries */
+};
+
+struct pid_ns {
+	refcount_t ref;
+	uint32_t level, inum;
+	struct pid_ns *parent;
+	struct user_ns *user_ns;
+	struct process *child_reaper;	/* T */
+	int32_t last_pid, pid_max;
+	uint32_t nr;
+	bool dying;
+	void *map;			/* allocation state, pid.c */
+};
+
+/* --- shareable parts --------------------------------------------------------------------------- */
+
+struct fd_slot {
+	struct file *file;	/* owned */
+	bool cloexec;
+};
+
+struct files {
+	refcount_t ref;
+	struct mutex lock;	/* RANK_FILES */
+	struct fd_slot *slots;	/* F; kmalloc'ed, cap entries */
+	uint32_t cap, next_fd;
+};
+
+struct fsctx {
+	refcount_t ref;
+	struct mutex lock;	/* RANK_FILES */
+	uint32_t umask;
+	struct path root, cwd;	/* f */
+};
+
+struct nsproxy {
+	refcount_t ref;
+	struct uts_ns *uts;
+	struct ipc_ns *ipc;
+	struct mnt_ns *mnt;
+	struct net_ns *net;
+	struct pid_ns *pid_for_children;
+	struct time_ns *time, *time_for_children;
+	struct cgroup_ns *cgroup;
+};
+
+struct sighand {
+	refcount_t ref;
+	struct mutex lock;	/* RANK_SIGHAND */
+	struct l_sigaction action[L_NSIG];	/* S */
+};
+
+struct sigqueue {
+	struct list link;
+	struct l_siginfo info;
+	struct ptimer *timer;	/* POSIX timer that owns it, or NULL */
+	struct cred *cred;	/* charged to */
+};
+
+struct sigpending {
+	l_sigset set;		/* S */
+	struct list queue;	/* S; struct sigqueue */
+};
+
+struct l_rlimit {
+	uint64_t cur, max;
+};
+
+struct rusage_sum {		/* ns and counts */
+	uint64_t utime, stime, minflt, majflt, nvcsw, nivcsw, inblock, oublock, maxrss;
+};
+
+/* --- process ----------------------------------------------------------------------------------- */
+
+struct process {
+	refcount_t ref;
+	uint32_t nr_threads;		/* T */
+	struct task *leader;		/* T */
+	struct list threads;		/* T; struct task.thread_link */
+	struct process *parent;		/* T */
+	struct list children, sibling;	/* T */
+	struct waitq child_wq;		/* wait4 of any thread of this process */
+	struct sighand *sighand;	/* owned; replaced only by exec */
+	struct sigpending shared;	/* S */
+	struct list ptimers;		/* S; POSIX timers */
+	uint32_t group_exit;		/* S: SIGNAL_GROUP_EXIT flags */
+	int32_t exit_code;		/* S: wait status */
+	int32_t exit_signal;		/* T: to the parent at exit */
+	struct task *exec_task;		/* S: de_thread in progress */
+	uint32_t stop_flags, stop_count;/* S: group stop, see signal.c */
+	int32_t stop_sig;
+	bool is_child_subreaper, has_child_subreaper, did_exec, no_reap_wait;
+	struct tty *tty;		/* S: controlling terminal */
+	bool tty_old_pgrp;
+	struct pid *session, *pgrp;	/* T; owned */
+	struct l_rlimit rlim[16];	/* T */
+	struct rusage_sum dead_threads, dead_children;	/* T */
+	uint64_t itimer_real_deadline, itimer_real_interval;
+	uint64_t start_time, start_boottime;	/* I */
+	int32_t oom_score_adj;
+	struct sem_undo *sem_undo;
+};
+
+/* --- task ---------------------------------------------------------------------------------------- */
+
+enum task_state { TASK_GUEST, TASK_KERNEL, TASK_SLEEPING, TASK_STOPPED, TASK_TRACED, TASK_ZOMBIE, TASK_DEAD };
+
+/* Work flags (t->work, atomic): anything set makes the task look before it enters the guest. */
+enum task_work {
+	TW_SIGNAL = 1, TW_KILL = 2, TW_STOP = 4, TW_PTRACE = 8, TW_SECCOMP = 16, TW_EXIT = 32, TW_NOTIFY = 64
+};
+
+struct task {
+	refcount_t ref;
+	uint32_t state;			/* a: enum task_state, for /proc and wake-ups */
+	uint32_t work;			/* a: enum task_work bits */
+	uint32_t wake_word;		/* a: wait_sleep's futex word: bumped by task_wake */
+	pl_thread_t pl;			/* o: the platform's thread */
+	uint32_t host_thread;		/* index of its Sentry thread */
+	struct process *proc;		/* owned, I but for exec */
+	struct list thread_link;	/* T: in proc->threads */
+	struct pid *pid;		/* owned: its own thread id */
+	struct list pid_links[PIDTYPE_MAX];	/* T */
+	struct mm *mm;			/* owned; o writes under T; NULL when exiting */
+	struct files *files;		/* owned; o */
+	struct fsctx *fs;		/* owned; o */
+	struct nsproxy *ns;		/* owned; o */
+	struct cred *cred;		/* owned; o writes, others read under T: task_cred_get */
+	char comm[16];			/* a by byte; T for writers other than o */
+	uint32_t ptrace;		/* S: PT_* flags, ptrace.c */
+	struct task *tracer;		/* T */
+	struct list tracees, tracee_link;	/* T */
+	uint32_t ptrace_event, ptrace_options;
+	uint64_t ptrace_msg;
+	struct l_siginfo *last_siginfo;	/* S: while trace-stopped */
+	struct sigpending pending;	/* S */
+	l_sigset blocked;		/* o writes under S */
+	l_sigset saved_mask;		/* o: of sigsuspend, ppoll...; valid if restore_mask */
+	bool restore_mask;		/* o */
+	struct l_sigaltstack altstack;	/* o */
+	uint64_t clear_tid;	/* o: CLONE_CHILD_CLEARTID word */
+	uint64_t robust_list, robust_len;	/* o */
+	struct {			/* o: restart_syscall */
+		uint32_t kind;
+		uint64_t arg[6];
+	} restart;
+	uint32_t syscall_nr;		/* o: current call, -1 none (for /proc/PID/syscall) */
+	bool in_syscall, no_new_privs, vfork_child, exec_in_progress;
+	struct task *vfork_parent;	/* T: released by exec or exit */
+	struct seccomp_filter *seccomp;	/* owned */
+	struct landlock_domain *landlock;
+	int32_t pdeath_signal, exit_code;
+	int8_t nice;
+	uint8_t sched_policy, sched_reset, rt_prio, ioprio_class, ioprio_level;
+	uint8_t affinity[128];		/* CPU mask, 1024 bits */
+	uint64_t timer_slack;
+	uint32_t personality;
+	struct rusage_sum usage;	/* o */
+	uint64_t start_time, start_boottime, utime_base;
+	uint64_t fault_trapno, fault_err, fault_addr;	/* o: of the last fault, for the frame */
+	struct l_timespec sleep_left;
+};
+
+/* --- life: clone.c exec.c exit.c --------------------------------------------------------------- */
+
+must_check int task_create_init(struct task **out);	/* pid 1 of the sandbox, from the boot spec */
+/* Starts the Sentry thread that runs task_main(t). */
+must_check int task_start(struct task *t);
+/* The Sentry thread's loop: run guest, serve event, deliver signals; returns when the task is gone. */
+void task_main(struct task *t);
+/* Ends the calling task with a wait status; does not return to the guest (unwinds via TW_EXIT). */
+void task_exit_self(struct task *t, int32_t code);
+void process_exit_group(struct task *t, int32_t code);
+struct task *task_get(struct task *t);
+void task_put(struct task *t);
+/* exec of `name` (from dirfd) with kernel copies of the vectors, NULL-terminated. */
+struct exec_args {
+	int dirfd;
+	const char *name;
+	unsigned lookup;
+	struct file *file;		/* instead of name */
+	char **argv, **envp;
+	uint32_t argc, envc;
+};
+must_check int task_exec(struct task *t, const struct exec_args *a);
+
+extern struct mutex tasks_lock;		/* RANK_TASKS */
+/* Lookup by the number that `viewer` sees; a reference, or NULL. */
+struct task *task_lookup(struct pid_ns *ns, int32_t nr);
+int32_t task_pid_nr(const struct task *t, const struct pid_ns *ns);	/* thread id, 0 if invisible */
+int32_t task_tgid_nr(const struct task *t, const struct pid_ns *ns);
+struct pid_ns *task_pid_ns(const struct task *t);	/* of the task itself */
+struct cred *task_cred_get(struct task *t);		/* of another task */
+void task_commit_creds(struct task *t, struct cred *c /* consumed */);
+static inline bool task_capable(const struct task *t, int cap)
+{
+	return cred_capable(t->cred, cap);
+}
+/* May `t` signal / trace / inspect `target`: 0 or -EPERM, -ESRCH. */
+must_check int task_may_signal(struct task *t, struct task *target, int sig);
+must_check int task_may_ptrace(struct task *t, struct task *target, unsigned mode);
+static inline uint64_t task_rlimit(const struct task *t, int which)
+{
+	return __atomic_load_n(&t->proc->rlim[which].cur, __ATOMIC_RELAXED);
+}
+
+/* --- descriptors: files.c ---------------------------------------------------------------------- */
+
+/* A reference to the open file, or NULL (EBADF). fd_get refuses O_PATH files, fd_get_any not. */
+struct file *fd_get(struct task *t, int fd);
+struct file *fd_get_any(struct task *t, int fd);
+/* Reserve -> publish: a number that nobody else gets; then install (consumes f) or abandon. */
+must_check int fd_reserve(struct task *t, unsigned from, bool cloexec);	/* fd or -EMFILE */
+void fd_install(struct task *t, int fd, struct file *f /* consumed */);
+void fd_abandon(struct task *t, int fd);
+/* Both in one; consumes f even on failure. */
+must_check int fd_add(struct task *t, struct file *f, bool cloexec);
+must_check int fd_close(struct task *t, int fd);
+must_check int fd_dup_to(struct task *t, int fd, int to, bool cloexec);
+struct files *files_copy(struct files *f) must_check;
+struct files *files_create(void) must_check;
+void files_put(struct task *t, struct files *f);
+void files_close_on_exec(struct task *t);
+
+/* --- signals: signal.c ---------------------------------------------------------------------------- */
+
+enum { SEND_THREAD, SEND_PROCESS };
+/* Queues a signal; info NULL: kernel-made (SI_KERNEL). 0, -EAGAIN (queue limit, real-time). */
+int signal_send(struct task *target, int scope, int sig, const struct l_siginfo *info);
+/* A fault or other signal that cannot be ignored or blocked: resets to default if it would be. */
+void signal_force(struct task *t, int sig, const struct l_siginfo *info);
+int signal_send_pgrp(struct pid *pgrp, int sig, const struct l_siginfo *info);
+static inline bool signal_pending(const struct task *t)
+{
+	return __atomic_load_n(&t->work, __ATOMIC_ACQUIRE) & (TW_SIGNAL | TW_KILL | TW_EXIT | TW_STOP);
+}
+static inline bool kill_pending(const struct task *t)
+{
+	return __atomic_load_n(&t->work, __ATOMIC_ACQUIRE) & (TW_KILL | TW_EXIT);
+}
+/* Recomputes TW_SIGNAL after a change of the mask; S held. */
+void signal_recalc(struct task *t);
+void signal_set_mask(struct task *t, l_sigset mask);
+/* For calls with a temporary mask: sets it and arranges its return through the frame (R25). */
+void signal_swap_mask(struct task *t, l_sigset mask);
+
+/* Sleep calls with a restart block store their state here and return -ERESTART_RESTARTBLOCK. */
+enum restart_kind { RESTART_NONE, RESTART_NANOSLEEP, RESTART_FUTEX_WAIT, RESTART_POLL };
+int64_t task_restart(struct task *t);
