@@ -13,7 +13,7 @@ all: $(B)/build.ninja
 	@ninja -C $(B) --quiet
 
 $(B)/build.ninja:
-	@meson setup -Dmode=$(MODE) $(B) >/dev/null || { cat $(B)/meson-logs/meson-log.txt; exit 1; }
+	@meson setup -Dmode=$(MODE) $(B) >/dev/null 2>&1 || { cat $(B)/meson-logs/meson-log.txt; exit 1; }
 
 demo: deps all
 	@demo/run

@@ -8,6 +8,7 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 extern enum log_level log_level;
+extern int log_hfd;	/* -1 when closed */
 void log_open(int hfd, enum log_level level, const char *who);
 void log_line(enum log_level level, const char *f, ...) printf_like(2, 3);
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)

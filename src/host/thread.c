@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/thread.h"
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include "host/proc.h"
+
+struct start {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void *thread_main(void *p)
+{
+	struct start s = *(struct start *)p;
+
+	free(p);
+	s.fn(s.arg);
+	return NULL;
+}
+
+void h_block_signals(void)
+{
+	uint64_t all = ~0ull;
+
+	(void)!h_sigprocmask(SIG_SETMASK, &all, NULL);
+}
+
+int h_thread_spawn(void (*fn)(void *arg), void *arg, size_t stack)
+{
+	struct start *s = malloc(sizeof(*s));
+	uint64_t all = ~0ull, old;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int rc;
+
+	if (!s)
+		return -ENOMEM;
+	*s = (struct start){fn, arg};
+	if (pthread_attr_init(&attr)) {
+		free(s);
+		return -ENOMEM;
+	}
+	(void)pthread_attr_setstacksize(&attr, stack ? stack : H_STACK_SIZE);
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* Inherited by the new thread, so that no signal can hit it before it has run a line. */
+	(void)!h_sigprocmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&thread, &attr, thread_main, s);
+	(void)!h_sigprocmask(SIG_SETMASK, &old, NULL);
+	(void)pthread_attr_destroy(&attr);
+	if (rc)
+		free(s);
+	return -rc;
+}
+
+int h_pin_self(unsigned cpu)
+{
+	uint64_t mask[16] = {0};
+
+	if (cpu >= sizeof(mask) * 8)
+		return -EINVAL;
+	mask[cpu / 64] = 1ull << (cpu % 64);
+	return h_sched_setaffinity(0, sizeof(mask), mask);
+}
