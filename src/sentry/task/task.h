@@ -234,6 +234,9 @@ struct exec_args {
 };
 must_check int task_exec(struct task *t, const struct exec_args *a);
 
+/* The task that this Sentry thread serves; NULL in the notary, the timer thread and at boot. */
+extern _Thread_local struct task *current;
+
 extern struct mutex tasks_lock;		/* RANK_TASKS */
 /* Lookup by the number that `viewer` sees; a reference, or NULL. */
 struct task *task_lookup(struct pid_ns *ns, int32_t nr);

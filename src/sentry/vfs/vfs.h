@@ -365,6 +365,9 @@ bool dir_emit_dots(struct file *f, struct dir_emit *e);
 
 /* --- mounts ---------------------------------------------------------------------------------- */
 
+/* Registered at start by fs/dev: the file ops of a character device number, or -ENXIO. */
+extern int (*vfs_chrdev_fops)(uint64_t rdev, enum file_ops_id *out);
+
 must_check int mount_create(struct super *sb /* reference taken */, unsigned flags, const char *source,
 			    struct mount **out);
 must_check int mount_attach(struct mount *m /* consumed */, const struct path *where);
