@@ -345,6 +345,8 @@ void file_put(struct file *f);
  * /proc/PID/fd as "name". Consumes inode. */
 must_check int file_anon(const char *name, struct inode *inode, enum file_ops_id fops, unsigned mode,
 			 unsigned flags, const struct cred *cred, struct file **out);
+/* The superblock of anonymous inodes (borrowed), for inode_init of objects that embed theirs. */
+struct super *anon_super(void);
 /* An inode for the above with generic attributes. */
 must_check int inode_anon(uint32_t mode, const struct cred *cred, struct inode **out);
 must_check int64_t vfs_read(struct file *f, struct uio *u, int64_t *pos);

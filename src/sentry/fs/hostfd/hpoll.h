@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Readiness of host descriptors: one thread waits in a host epoll and wakes wait queues. The
+ * thread starts with the first registration, so a sandbox without host descriptors has none.
+ */
+#include "sentry/core/hhandle.h"
+#include "sentry/core/wait.h"
+
+/* The queue stays valid until hpoll_del has returned. -EPERM: never blocks (a regular file). */
+must_check int hpoll_add(hh_t h, struct waitq *wq, uint32_t *slot);
+/* One wake-up of the queue once any of `events` (EPOLL*) holds. */
+void hpoll_arm(uint32_t slot, uint32_t events);
+void hpoll_del(uint32_t slot);
