@@ -29,6 +29,7 @@ struct dentry;
 struct mount;
 struct mnt_ns;
 struct file;
+struct files;
 struct flock_ctx;	/* vfs/locks.c */
 struct watch;		/* vfs/notify.c */
 
@@ -95,6 +96,8 @@ struct inode {
 
 enum dentry_flags { D_NEGATIVE_OK = 1, D_MOUNTED = 2, D_UNLINKED = 4, D_ROOT = 8, D_DISCONNECTED = 16 };
 
+#define DNAME_INLINE 32
+
 struct dentry {
 	refcount_t ref;
 	uint32_t flags;			/* enum dentry_flags; dcache lock */
@@ -107,17 +110,20 @@ struct dentry {
 	struct list siblings;		/* in parent->children */
 	struct list children;
 	struct list hash_link, lru;
-	char *name;			/* owned */
+	char *name;			/* iname, or owned when longer */
+	char iname[DNAME_INLINE];
 };
 
 struct super {
 	refcount_t ref;
+	uint32_t active;		/* mounts; at 0 the root is let go (super_deactivate) */
 	uint16_t sops;			/* enum super_ops_id */
 	uint32_t magic;			/* statfs f_type */
 	uint64_t dev;			/* st_dev */
 	uint64_t next_ino;
 	uint32_t flags;			/* ST_RDONLY, ... of the superblock */
 	struct mutex rename_lock;	/* RANK_RENAME */
+	uint16_t inode_rank;		/* RANK_INODE, or RANK_INODE_LOWER for a layer of an overlay */
 	struct dentry *root;
 	const char *type_name;		/* kheap copy: "tmpfs" */
 	void *priv;
@@ -137,7 +143,7 @@ struct mount {
 	struct dentry *root;		/* owned */
 	struct super *sb;		/* owned */
 	struct mnt_ns *ns;
-	struct list children, siblings, hash_link;
+	struct list children, siblings, hash_link, ns_link;
 	char *source;			/* for /proc/self/mountinfo */
 	uint32_t peer_group, master_group;	/* propagation */
 };
@@ -153,6 +159,9 @@ struct inode_ops {
 	/* Is the cached answer (positive or negative) still true? 1 yes, 0 look up again. Called
 	 * without the directory's lock. NULL: always true. */
 	int (*revalidate)(struct inode *dir, struct dentry *d);
+	/* The answer of a lookup or create just became d (dir locked): note what it was based on in
+	 * d->seen_a and seen_b. NULL: nothing to note */
+	void (*cached)(struct inode *dir, struct dentry *d);
 	/* create: regular file (S_IFREG), FIFO, socket, device node by mode. NULL: EPERM */
 	int (*create)(struct inode *dir, const char *name, size_t len, uint32_t mode, uint64_t rdev,
 		      const struct cred *cred, struct inode **out);
@@ -244,7 +253,7 @@ struct file {
 	uint32_t flags;			/* O_* as F_GETFL shows; atomic */
 	struct path path;		/* owned; anonymous files have a mount of their own (anon_mnt) */
 	struct inode *inode;		/* borrowed from path.dentry */
-	struct mutex pos_lock;		/* RANK_OBJECT - held over the whole read/write of regular files */
+	uint32_t pos_busy;		/* file_pos_lock(): 0 free, 1 held, 2 held and wanted */
 	int64_t pos;
 	struct cred *cred;		/* owned: of the opener */
 	void *priv;			/* the file system's */
@@ -281,7 +290,17 @@ int inode_set_attr(struct inode *i, const struct iattr *a);	/* generic setattr o
 int inode_permission(struct inode *i, int mask, const struct cred *cred);
 int vfs_getattr(const struct path *p, struct kstat *st, unsigned query);
 int vfs_setattr(const struct path *p, struct iattr *a, const struct cred *cred);	/* all checks of chmod, chown, utimens, truncate */
-struct l_timespec now_real(void);
+struct l_timespec now_real(void);	/* coarse, as Linux stamps files */
+/* Owner, group and mode of a new object in dir, with the rules for S_ISGID directories. */
+void inode_init_owner(struct inode *i, const struct inode *dir, uint32_t mode, const struct cred *cred);
+bool inode_owner_or_capable(const struct inode *i, const struct cred *cred);
+bool inode_capable(const struct inode *i, const struct cred *cred, int cap);
+void inode_touch(struct inode *i, unsigned what /* ATTR_ATIME | ATTR_MTIME: mtime and ctime */);
+void file_accessed(struct file *f);	/* atime by the mount's rules */
+/* A write or truncate happens: drops suid, sgid. Call without the inode's lock. */
+must_check int file_remove_privs(struct file *f);
+must_check int inode_deny_write(struct inode *i);	/* exec: -ETXTBSY while it is open for writing */
+void inode_allow_write(struct inode *i);
 
 must_check int super_create(enum super_ops_id sops, uint32_t magic, const char *type,
 			    struct inode *root /* consumed */, struct super **out);
@@ -297,6 +316,12 @@ void dentry_put(struct dentry *d);
 must_check int dentry_lookup(struct dentry *dir, const char *name, size_t len, struct dentry **out);
 /* Drops cached children (a file system saw that they are stale). */
 void dentry_invalidate(struct dentry *d);
+/* Unhashes d itself: the next lookup asks the file system again. */
+void dentry_drop(struct dentry *d);
+/* An unhashed dentry of its own around an inode (consumed): anonymous files, layers. */
+must_check int dentry_detached(struct super *sb, const char *name, struct inode *inode,
+			       struct dentry **out);
+must_check int vfs_init(void);
 
 void path_get(const struct path *p);
 void path_put(struct path *p);		/* clears it */
@@ -341,6 +366,14 @@ void file_allow_write(struct file *f);
 
 struct file *file_get(struct file *f);
 void file_put(struct file *f);
+/* A close(2): flush, the owner's POSIX locks go, then the reference (consumed). */
+void file_close(struct file *f, struct files *owner, struct task *t);
+/* The position of a regular file or directory while a call uses it; killable, may be held over
+ * guest copies. -EINTR when the task is being killed. */
+must_check int file_pos_lock(struct file *f, struct task *t);
+void file_pos_unlock(struct file *f);
+/* A file on a bare inode without a mount (a layer's file under an overlay). */
+must_check int file_open_inode(struct inode *i, unsigned flags, const struct cred *cred, struct file **out);
 /* A file on an anonymous inode (pipe ends, eventfd, epoll, sockets, memfd): `name` shows in
  * /proc/PID/fd as "name". Consumes inode. */
 must_check int file_anon(const char *name, struct inode *inode, enum file_ops_id fops, unsigned mode,
@@ -369,6 +402,8 @@ bool dir_emit_dots(struct file *f, struct dir_emit *e);
 
 /* Registered at start by fs/dev: the file ops of a character device number, or -ENXIO. */
 extern int (*vfs_chrdev_fops)(uint64_t rdev, enum file_ops_id *out);
+/* File ops of an opened FIFO (its fops->open waits for the other side); FOPS_none: ENXIO. */
+extern enum file_ops_id vfs_fifo_fops;
 
 must_check int mount_create(struct super *sb /* reference taken */, unsigned flags, const char *source,
 			    struct mount **out);
