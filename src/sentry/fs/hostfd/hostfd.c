@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include "host/event.h"
@@ -19,6 +18,7 @@
 #include "lib/fmt.h"
 #include "sentry/core/kheap.h"
 #include "sentry/fs/hostfd/hpoll.h"
+#include "sentry/fs/pipe/pipe.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/poll.h"
@@ -198,8 +198,8 @@ static int64_t hostfd_write(struct file *f, struct uio *u, int64_t *pos)
 		if (r < n)
 			break;
 	}
-	if (r == -EPIPE && current)
-		(void)signal_send(current, SEND_THREAD, SIGPIPE, NULL);
+	if (r == -EPIPE)
+		send_sigpipe(current);
 	return done ? done : r;
 }
 
