@@ -93,7 +93,11 @@ void mm_set_brk(struct mm *mm, uint64_t start);
 /* --- looking ---- */
 struct vma *mm_find_locked(struct mm *mm, uint64_t addr);	/* first vma with end > addr */
 bool mm_range_ok(struct mm *mm, uint64_t addr, uint64_t len, uint32_t need /* VMA_READ... */);
-void mm_show_maps(struct mm *mm, struct task *reader, struct buf *b, bool smaps);
+void mm_show_maps(struct mm *mm, struct task *reader, struct buf *b);
+void mm_show_smaps(struct mm *mm, struct task *reader, struct buf *b, bool rollup);
+uint64_t mm_rss(struct mm *mm);		/* resident bytes, an estimate where the host tells none */
+uint64_t mm_rss_shared(struct mm *mm);	/* of them file pages */
+uint64_t mm_hiwater(struct mm *mm);
 /* The object identity of a shared futex key: inode and offset for shared file maps, (mm, addr)
  * otherwise. */
 struct futex_key {

@@ -50,6 +50,11 @@ struct pid {
 	struct upid numbers[];		/* level + 1 entries */
 };
 
+struct pid *pid_get(struct pid *p);
+void pid_put(struct pid *p);
+/* The number seen in ns, 0 when invisible there. */
+int32_t pid_nr_in(const struct pid *p, const struct pid_ns *ns);
+
 struct pid_ns {
 	refcount_t ref;
 	uint32_t level, inum;
@@ -240,6 +245,7 @@ extern _Thread_local struct task *current;
 extern struct mutex tasks_lock;		/* RANK_TASKS */
 /* Lookup by the number that `viewer` sees; a reference, or NULL. */
 struct task *task_lookup(struct pid_ns *ns, int32_t nr);
+int32_t pid_ns_next_tgid(struct pid_ns *ns, int32_t from);	/* smallest thread group >= from, or 0 */
 int32_t task_pid_nr(const struct task *t, const struct pid_ns *ns);	/* thread id, 0 if invisible */
 int32_t task_tgid_nr(const struct task *t, const struct pid_ns *ns);
 struct pid_ns *task_pid_ns(const struct task *t);	/* of the task itself */
@@ -274,6 +280,10 @@ struct files *files_copy(struct files *f) must_check;
 struct files *files_create(void) must_check;
 void files_put(struct task *t, struct files *f);
 void files_close_on_exec(struct task *t);
+/* Another task's parts, with a reference; NULL or -ENOENT when it is exiting. */
+struct files *task_files_get(struct task *t);
+must_check int task_root_get(struct task *t, struct path *out);
+must_check int task_cwd_get(struct task *t, struct path *out);
 
 /* --- signals: signal.c ---------------------------------------------------------------------------- */
 
