@@ -54,6 +54,7 @@ struct mm {
 	uint32_t def_flags;		/* mlockall(MCL_FUTURE) */
 	bool dumpable, thp_disable;
 	uint8_t dumpable_mode;
+	uint32_t coredump_filter;	/* 0x33 at first */
 	struct list in_flight;		/* struct flight, mm/flight.c */
 	struct waitq flight_wq;
 	uint32_t forks_waiting;

@@ -60,6 +60,8 @@ uint32_t gid_to_ns(const struct user_ns *ns, uint32_t kgid);
 uint32_t uid_from_ns(const struct user_ns *ns, uint32_t uid);
 uint32_t gid_from_ns(const struct user_ns *ns, uint32_t gid);
 
+/* Writes a map from the text of /proc/PID/uid_map: all rules of user_namespaces(7). 0 or -errno. */
+must_check int user_ns_write_map(struct task *writer, struct user_ns *ns, bool gid, const char *text);
 uint32_t ns_new_inum(void);
 struct user_ns *user_ns_get(struct user_ns *ns);
 void user_ns_put(struct user_ns *ns);
