@@ -80,6 +80,13 @@ int pipe_account(uint32_t uid, int64_t pages, bool privileged)
 	return r;
 }
 
+static void pipe_unaccount(uint32_t uid, int64_t pages)
+{
+	int r = pipe_account(uid, -pages, true);
+
+	BUG_ON(r);	/* the user's entry exists as long as pages are counted */
+}
+
 static bool quota_exempt(const struct cred *c)
 {
 	return cred_capable(c, CAP_SYS_RESOURCE) || cred_capable(c, CAP_SYS_ADMIN);
@@ -106,7 +113,7 @@ static int pipe_alloc(const struct cred *cred, struct pipe **out)
 		p->bufs = kmalloc_array(slots, sizeof(*p->bufs));
 	if (!p || !p->bufs) {
 		kc_free(&pipe_cache, p);
-		(void)pipe_account(cred->uid, -(int64_t)slots, true);
+		pipe_unaccount(cred->uid, slots);
 		return -ENFILE;
 	}
 	mutex_init(&p->lock, RANK_OBJECT);
@@ -127,7 +134,7 @@ static void pipe_free(struct pipe *p)
 	ppage_put(NULL, spare);
 	wq_destroy(&p->rd);
 	wq_destroy(&p->wr);
-	(void)pipe_account(p->uid, -(int64_t)p->slots, true);
+	pipe_unaccount(p->uid, p->slots);
 	kfree(p->bufs);
 	kc_free(&pipe_cache, p);
 }
@@ -316,7 +323,7 @@ static int64_t pipe_set_size(struct pipe *p, const struct cred *c, uint64_t arg)
 		return r;
 	r = pipe_resize(p, slots);
 	if (r) {
-		(void)pipe_account(p->uid, (int64_t)old - slots, true);
+		pipe_unaccount(p->uid, (int64_t)slots - old);
 		return r;
 	}
 	return (int64_t)slots * (int64_t)PAGE_SIZE;
