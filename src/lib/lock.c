@@ -86,6 +86,11 @@ void mutex_lock(struct mutex *m)
 	lock_checked(m, false);
 }
 
+void mutex_lock_nested(struct mutex *m)
+{
+	lock_checked(m, true);
+}
+
 /* Cannot deadlock, so the rank is not checked. */
 bool mutex_trylock(struct mutex *m)
 {

@@ -48,6 +48,9 @@ struct mutex {
 void mutex_init(struct mutex *m, enum lock_rank rank);
 void mutex_lock(struct mutex *m);
 bool mutex_trylock(struct mutex *m);
+/* As mutex_lock, but a lock of the same rank may be held: the caller's structure rules out cycles
+ * (a wait queue whose wake-up wakes the queue of an epoll that watches it). */
+void mutex_lock_nested(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 /* Takes two mutexes of one rank in address order; a == b is taken once. */
 void mutex_lock2(struct mutex *a, struct mutex *b);

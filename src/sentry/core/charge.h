@@ -14,5 +14,6 @@ must_check int charge(enum charge_kind k, uint64_t bytes);	/* 0 or -ENOMEM */
 void uncharge(enum charge_kind k, uint64_t bytes);
 uint64_t charge_used(enum charge_kind k);
 uint64_t charge_limit(void);
-/* Reclaimers are static functions registered at start; each frees what it can, returns bytes. */
+/* A reclaimer runs under whatever locks the allocating caller holds: it only tries locks.
+ * They are static functions registered at start; each frees what it can and returns the bytes. */
 void charge_add_reclaimer(uint64_t (*fn)(uint64_t wanted));

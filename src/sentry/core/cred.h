@@ -25,6 +25,8 @@ struct cred {
 	struct user_ns *user_ns;	/* owned */
 };
 
+/* All ids 0, no capabilities, no groups. */
+struct cred *cred_create(struct user_ns *ns) must_check;
 struct cred *cred_get(struct cred *c);
 void cred_put(struct cred *c);
 /* A private copy to change; publish with task_commit_creds. NULL: out of memory. */

@@ -17,7 +17,7 @@ static inline bool hh_is_none(hh_t h)
 	return h.v == 0;
 }
 
-/* `lost` tells the owner of evictable handles to give some up (dentry attributes, idle files). */
+/* `evict` tells the owner of evictable handles to give some up (dentry attributes, idle files). */
 must_check int hh_init(void (*evict)(unsigned wanted));
 must_check int hh_add(int hfd, hh_t *out);	/* consumes hfd, also on failure */
 int hh_fd(hh_t h);				/* -EBADF for a stale handle */

@@ -16,6 +16,15 @@
 #include "lib/compiler.h"
 
 must_check int kheap_init(uint64_t base, uint64_t reserve);
+/* The image of the arena: a sparse file whose offsets are the arena's. Nothing may run meanwhile. */
+must_check int kheap_save(int hfd);
+/* In a fresh process instead of kheap_init: maps the image private at the address it was made for. */
+must_check int kheap_load(int hfd);
+/* Pointers into the arena that a restored process starts from; zero until they are set. */
+#define KHEAP_ANCHORS 32
+void **kheap_anchor(unsigned i);
+/* Does p point into the arena? */
+bool kheap_contains(const void *p);
 
 /* One per object type, defined once at file scope with KCACHE. The descriptor is static memory of
  * the program; what it manages lies in the arena. */
@@ -23,8 +32,7 @@ struct kcache {
 	const char *name;
 	uint32_t size;
 	uint32_t max_objects;	/* 0: only the charge limits it */
-	uint32_t id;		/* stable: order of registration by name */
-	void *state;		/* the arena's part, set on first use */
+	void *state;		/* the arena's part, found by name on first use */
 };
 #define KCACHE(var, type, max) struct kcache var = {.name = #type, .size = sizeof(type), .max_objects = (max)}
 

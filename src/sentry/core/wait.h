@@ -69,5 +69,13 @@ void task_wake(struct task *t);
 /* Registered by their owners at start: what a wake-up of this kind does (called with wq->lock). */
 void wait_set_handler(enum wait_kind k, void (*fn)(struct waiter *w, uint32_t events));
 
+/*
+ * What waiting needs from a task, provided by task/ (core includes nothing above it). The word is
+ * 1 while a wake-up is remembered; `pending` says whether this mode of sleep must end.
+ */
+uint32_t *task_wait_word(struct task *t);
+bool task_wait_pending(const struct task *t, enum wait_mode mode);
+void task_wait_state(struct task *t, bool sleeping);
+
 /* CLOCK_MONOTONIC of the host, ns. */
 uint64_t now_mono(void);

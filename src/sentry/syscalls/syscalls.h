@@ -7,6 +7,7 @@
  */
 #include "abi/uaddr.h"
 #include "lib/compiler.h"
+#include "sentry/core/restart.h"
 
 struct task;
 
@@ -17,12 +18,6 @@ struct sysargs {
 #define ARG_UADDR(i) UADDR(a->a[i])
 #define ARG_INT(i) ((int)(uint32_t)a->a[i])
 #define ARG_U32(i) ((uint32_t)a->a[i])
-
-/* Restart codes of Linux's include/linux/errno.h; never seen by the guest. */
-#define ERESTARTSYS 512			/* restart if SA_RESTART, else EINTR */
-#define ERESTARTNOINTR 513		/* always restart */
-#define ERESTARTNOHAND 514		/* EINTR if a handler runs, else restart */
-#define ERESTART_RESTARTBLOCK 516	/* like NOHAND, but through restart_syscall */
 
 int64_t syscall_dispatch(struct task *t, uint32_t nr, const struct sysargs *a);
 const char *syscall_name(uint32_t nr);
