@@ -31,6 +31,12 @@ static inline must_check int h_memfd_create(const char *name, unsigned flags)
 	return (int)h_sys2(SYS_memfd_create, name, flags);
 }
 
+struct sysinfo;
+static inline must_check int h_sysinfo(struct sysinfo *si)
+{
+	return (int)h_sys1(SYS_sysinfo, si);
+}
+
 /* The mapping comes back through *out, set only on success. */
 static inline must_check int h_mmap(void **out, void *at, size_t n, int prot, int flags, int hfd,
 				    int64_t off)

@@ -33,6 +33,7 @@ struct vma {
 	uint64_t off;			/* of start in file */
 	uint32_t shm_id;
 	char *anon_name;		/* PR_SET_VMA_ANON_NAME, owned */
+	struct vma *dead_next;		/* removed, waiting for its file to be put without locks */
 };
 
 #define MM_SAVED_AUXV 64
@@ -57,8 +58,10 @@ struct mm {
 	uint32_t coredump_filter;	/* 0x33 at first */
 	struct list in_flight;		/* struct flight, mm/flight.c */
 	struct waitq flight_wq;
-	uint32_t forks_waiting;
-	uint64_t seed;			/* layout randomisation */
+	uint32_t forks_waiting;		/* new memory calls queue behind these (R12) */
+	struct task *forking;		/* the one whose host copy is being made */
+	uint64_t seed;			/* layout randomisation: per sandbox (R8) */
+	uint64_t hole_from, hole_max;	/* gap search: start here; largest gap above it */
 };
 
 /* --- life ---- */
@@ -81,6 +84,12 @@ must_check int64_t mm_mremap(struct task *t, uint64_t old, uint64_t old_len, uin
 			     uint64_t new_addr);
 must_check int mm_madvise(struct task *t, uint64_t addr, uint64_t len, int advice);
 must_check int64_t mm_brk(struct task *t, uint64_t brk);
+/* The same for system call handlers, as the last thing before their reply: the host call rides on
+ * it and costs no round trip of its own. Nothing may touch the guest's memory after it. */
+must_check int64_t mm_mmap_reply(struct task *t, uint64_t addr, uint64_t len, int prot, int flags,
+				 struct file *f, uint64_t off);
+must_check int mm_munmap_reply(struct task *t, uint64_t addr, uint64_t len);
+must_check int mm_mprotect_reply(struct task *t, uint64_t addr, uint64_t len, int prot);
 /* A host fault at addr: 0 when resolved (stack growth) and the guest may retry, else the si_code. */
 int mm_fault(struct task *t, uint64_t addr, bool write);
 /* PL_EV_OPFAIL: the range's state is unknown; unmaps or re-protects it by order, repairs the tree. */
@@ -90,6 +99,14 @@ void mm_op_failed(struct task *t, uint64_t addr, uint64_t len, int err);
 must_check int mm_setup_stack(struct task *t, uint64_t size, bool exec_stack, uint64_t *top);
 must_check int mm_setup_vdso(struct task *t, uint64_t *vdso);
 void mm_set_brk(struct mm *mm, uint64_t start);
+
+/* Where an ELF image of this file goes (R8): one address per sandbox and file. The caller maps it
+ * there with MAP_FIXED_NOREPLACE, or at 0 (anywhere) when that is taken. */
+uint64_t mm_image_base(struct mm *mm, struct file *f);
+
+/* Every event of the task's guest thread proves that its queued memory calls are done: called by
+ * the task's loop before it serves the event, and when the task leaves the mm. Cheap when none. */
+void mm_flights_done(struct task *t);
 
 /* --- looking ---- */
 struct vma *mm_find_locked(struct mm *mm, uint64_t addr);	/* first vma with end > addr */

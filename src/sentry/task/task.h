@@ -214,6 +214,7 @@ struct task {
 	uint64_t start_time, start_boottime, utime_base;
 	uint64_t fault_trapno, fault_err, fault_addr;	/* o: of the last fault, for the frame */
 	struct l_timespec sleep_left;
+	uint32_t mm_flights;		/* o: memory calls queued behind the last reply (mm/flight.c) */
 };
 
 /* --- life: clone.c exec.c exit.c --------------------------------------------------------------- */

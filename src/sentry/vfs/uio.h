@@ -13,7 +13,9 @@
 
 struct task;
 
+#ifndef UIO_MAXIOV	/* <sys/uio.h> has it too */
 #define UIO_MAXIOV 1024
+#endif
 #define UIO_FAST 8
 
 struct uio {
