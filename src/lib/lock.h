@@ -13,6 +13,8 @@
 
 enum lock_rank {		/* outermost first */
 	RANK_NONE,
+	RANK_EPOLL_TREE,	/* which epoll watches which file; poll ops take anything below */
+	RANK_EPOLL,		/* one epoll instance; nested ones outer first */
 	RANK_RENAME,		/* one per superblock tree: cross-directory renames */
 	RANK_INODE,		/* struct inode.lock; a directory's is held over its Gofer call */
 	RANK_INODE_NESTED,	/* a child or the second directory, while RANK_INODE is held */
@@ -24,13 +26,13 @@ enum lock_rank {		/* outermost first */
 	RANK_TASKS,		/* process tree, groups, sessions, ptrace links, credentials tables */
 	RANK_FILES,		/* struct files.lock, struct fsctx.lock */
 	RANK_SIGHAND,		/* one thread group's signal state and its threads' pending sets */
-	RANK_EPOLL,		/* one epoll instance */
 	RANK_SOCK,		/* one socket; two by mutex_lock2 */
 	RANK_OBJECT,		/* pipe, eventfd, timerfd, tty, inotify, sysv, ... one at a time */
 	RANK_TIMER,		/* the timer queue */
 	RANK_FUTEX,		/* one futex bucket; two by mutex_lock2 */
 	RANK_PIDMAP,		/* pid allocation */
 	RANK_WAITQ,		/* struct waitq: leaf for everything above */
+	RANK_EPOLL_READY,	/* an epoll's ready list, changed by wake-ups */
 	RANK_PLATFORM,		/* the platform's tables */
 	RANK_HEAP,		/* slabs, charge */
 	RANK_LOG,

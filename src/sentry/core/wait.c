@@ -131,6 +131,13 @@ void wait_add(struct waiter *w, struct waitq *wq, enum wait_kind kind, void *own
 	enqueue(w, wq);
 }
 
+void wait_add_exclusive(struct waiter *w, struct waitq *wq, enum wait_kind kind, void *owner,
+			uint32_t events)
+{
+	*w = (struct waiter){.owner = owner, .kind = kind, .events = events, .exclusive = true};
+	enqueue(w, wq);
+}
+
 void wait_begin(struct waiter *w, struct waitq *wq, struct task *t)
 {
 	wait_add(w, wq, WAIT_TASK, t, ~0u);

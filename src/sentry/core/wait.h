@@ -58,6 +58,8 @@ void wq_destroy(struct waitq *wq);
 void wait_begin(struct waiter *w, struct waitq *wq, struct task *t);
 void wait_begin_exclusive(struct waiter *w, struct waitq *wq, struct task *t);
 void wait_add(struct waiter *w, struct waitq *wq, enum wait_kind kind, void *owner, uint32_t events);
+void wait_add_exclusive(struct waiter *w, struct waitq *wq, enum wait_kind kind, void *owner,
+			uint32_t events);
 void wait_end(struct waiter *w);	/* idempotent */
 
 #define WAIT_FOREVER UINT64_MAX

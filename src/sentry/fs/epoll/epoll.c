@@ -503,7 +503,7 @@ const struct file_ops epoll_file_ops = {
 	.show_fdinfo = epoll_show_fdinfo,
 };
 
-int epoll_create(unsigned flags, struct file **out)
+int epoll_new(unsigned flags, struct file **out)
 {
 	struct eventpoll *ep = kc_alloc(&eventpoll_cache);
 	struct inode *i;

@@ -12,7 +12,7 @@ struct l_epoll_event {
 extern uint64_t epoll_max_watches;	/* /proc/sys/fs/epoll/max_user_watches */
 
 void epoll_start(void);		/* once, before guests run: registers the wake-up handler */
-must_check int epoll_create(unsigned flags, struct file **out);
+must_check int epoll_new(unsigned flags, struct file **out);
 /* EPOLL_CTL_*; ev is NULL for DEL. */
 must_check int epoll_ctl_file(struct file *ef, int op, struct file *target, int fd,
 			      const struct l_epoll_event *ev);
@@ -21,8 +21,6 @@ must_check int epoll_wait_file(struct file *ef, struct l_epoll_event *out, uint3
 			       uint64_t deadline);
 bool file_is_epoll(const struct file *f);
 uint32_t epoll_item_count(const struct file *ef);
-/* The last reference to a watched file is going: before its release op. */
-void epoll_file_gone(struct file *f);
 
 /* --- a task's waiters on many queues (poll, select) --- */
 
