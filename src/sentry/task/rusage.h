@@ -13,3 +13,11 @@ void cpumask_show_list(const uint8_t *mask, struct buf *b);
 
 int task_seccomp_mode(const struct task *t);		/* 0 none, 1 strict, 2 filter */
 unsigned task_seccomp_count(const struct task *t);
+
+/* The whole sandbox, for /proc/stat, loadavg and sysinfo. */
+struct sys_usage {
+	uint64_t utime, stime, switches, forks;
+	uint32_t tasks, running;
+};
+void sys_usage_sum(struct sys_usage *u);
+void sys_loadavg(uint32_t load[3]);	/* 16.16 fixed point over 1, 5, 15 minutes */

@@ -50,6 +50,8 @@ struct pid {
 	struct upid numbers[];		/* level + 1 entries */
 };
 
+struct pid_ns *pid_ns_get(struct pid_ns *ns);
+void pid_ns_put(struct pid_ns *ns);
 struct pid *pid_get(struct pid *p);
 void pid_put(struct pid *p);
 /* The number seen in ns, 0 when invisible there. */

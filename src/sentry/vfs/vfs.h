@@ -365,6 +365,7 @@ void file_allow_write(struct file *f);
 
 /* --- files ----------------------------------------------------------------------------------- */
 
+uint64_t file_count(void);		/* open files of the sandbox */
 struct file *file_get(struct file *f);
 void file_put(struct file *f);
 /* A close(2): flush, the owner's POSIX locks go, then the reference (consumed). */
