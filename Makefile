@@ -11,6 +11,7 @@ all: $(B)/build.ninja
 	@test -z "$$(find src tests -name meson.build -newer $(B)/build.ninja | head -1)" || \
 		touch meson.build
 	@ninja -C $(B) --quiet
+	@test ! -e $(B)/src/cli/brig || ln -sfn src/cli/brig $(B)/brig
 
 $(B)/build.ninja:
 	@meson setup -Dmode=$(MODE) $(B) >/dev/null 2>&1 || { cat $(B)/meson-logs/meson-log.txt; exit 1; }

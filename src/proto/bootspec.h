@@ -2,8 +2,8 @@
 #pragma once
 /*
  * The boot spec: everything that the Sentry is told about its sandbox, in one checked binary
- * message. The launcher writes it into a sealed memfd that the Sentry finds at descriptor
- * BOOT_SPEC_HFD; all other descriptors are inherited under the numbers that the spec names.
+ * message. The launcher writes it into a memfd that the Sentry finds at descriptor
+ * BOOT_SPEC_HFD (read it from offset 0); all other descriptors are inherited under the numbers that the spec names.
  *
  * Decoding copies nothing: strings of a decoded struct boot_spec point into the buffer, which
  * must outlive it. Every string is NUL-terminated and holds no other NUL.
@@ -41,7 +41,8 @@ enum boot_mount_kind {
 
 /*
  * Mounts are carried out in order; the first is always the root ("/"). Missing parents of a
- * target are made as directories 0755 in whatever is mounted there (never through to the host).
+ * target, and the target itself, are made as directories 0755 (the target of a BOOT_MNT_F_FILE as
+ * an empty file) in whatever is mounted there; a read-only mount makes that an error.
  */
 struct boot_mount {
 	uint32_t kind;
