@@ -75,6 +75,7 @@ struct pl_boot {
 	bool no_patch;			/* never rewrite text */
 	bool no_spin;			/* never spin */
 	unsigned ncpus;			/* CPUs the sandbox may use, for the spin policy */
+	bool debug;			/* log every event and order */
 };
 must_check int pl_init(const struct pl_boot *boot);
 /* Kills every cell and waits for it. */

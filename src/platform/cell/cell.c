@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tables of spaces and threads, and who is which host thread. */
+#include "platform/cell/cell_int.h"
+
+#include <errno.h>
+#include <string.h>
+#include "host/file.h"
+
+struct pl pl = {.lock = MUTEX_INIT(RANK_PLATFORM), .tmpl_lock = MUTEX_INIT(RANK_RENAME),
+		.listener = -1};
+
+/* An id is the index plus one in the low 16 bits and a generation above. */
+#define ID_INDEX(v) (((v) & 0xffff) - 1)
+#define ID_GEN(v) ((v) >> 16)
+static_assert(PL_MAX_THREADS < 0xffff && PL_MAX_SPACES < 0xffff, "ids");
+
+uint64_t pl_guest_top(void)
+{
+	return CELL_TOP;
+}
+
+static uint32_t thr_index(const struct pl_thr *t)
+{
+	return (uint32_t)(t - pl.thr);
+}
+
+pl_thread_t thr_id(const struct pl_thr *t)
+{
+	return (pl_thread_t){(thr_index(t) + 1) | (t->gen & 0xffff) << 16};
+}
+
+pl_space_t spc_id(const struct pl_spc *s)
+{
+	return (pl_space_t){((uint32_t)(s - pl.spc) + 1) | (s->gen & 0xffff) << 16};
+}
+
+struct pl_thr *thr_of(pl_thread_t id)
+{
+	uint32_t i = ID_INDEX(id.v);
+
+	if (i >= PL_MAX_THREADS)
+		return NULL;
+	if (pl.thr[i].state != THR_LIVE || (pl.thr[i].gen & 0xffff) != ID_GEN(id.v))
+		return NULL;
+	return &pl.thr[i];
+}
+
+struct pl_spc *spc_of(pl_space_t id)
+{
+	uint32_t i = ID_INDEX(id.v);
+
+	if (i >= PL_MAX_SPACES)
+		return NULL;
+	if (!pl.spc[i].used || (pl.spc[i].gen & 0xffff) != ID_GEN(id.v))
+		return NULL;
+	return &pl.spc[i];
+}
+
+static uint32_t slot_take(struct pl_spc *s, uint32_t want)
+{
+	if (want != SLOT_ANY) {
+		if (s->slot_map[want / 64] & 1ull << (want % 64))
+			return SLOT_ANY;
+		s->slot_map[want / 64] |= 1ull << (want % 64);
+		return want;
+	}
+	for (uint32_t w = 0; w < CELL_CTX_MAX / 64; w++) {
+		if (s->slot_map[w] == ~0ull)
+			continue;
+		uint32_t b = (uint32_t)__builtin_ctzll(~s->slot_map[w]);
+
+		s->slot_map[w] |= 1ull << b;
+		return w * 64 + b;
+	}
+	return SLOT_ANY;
+}
+
+/* Everything of a former user goes (I5). */
+static void thr_reset(struct pl_thr *t)
+{
+	uint32_t gen = t->gen;
+
+	memset(t, 0, sizeof(*t));
+	t->gen = gen + 1;
+}
+
+int thr_new(struct pl_spc *s, uint32_t slot, struct pl_thr **out)
+{
+	struct pl_thr *t;
+
+	mutex_lock(&pl.lock);
+	slot = slot_take(s, slot);
+	if (slot == SLOT_ANY)
+		goto full;
+	if (pl.thr_free) {
+		t = &pl.thr[pl.thr_free - 1];
+		pl.thr_free = t->next;
+	} else if (pl.thr_used < PL_MAX_THREADS) {
+		t = &pl.thr[pl.thr_used++];
+	} else {
+		s->slot_map[slot / 64] &= ~(1ull << (slot % 64));
+		goto full;
+	}
+	thr_reset(t);
+	t->s = s;
+	t->slot = slot;
+	t->c = (void *)(s->ctx_map + (size_t)slot * CELL_CTX_SIZE);
+	t->c_addr = CELL_CTX_BASE + (uint64_t)slot * CELL_CTX_SIZE;
+	t->next = s->threads;
+	s->threads = thr_index(t) + 1;
+	s->nthreads++;
+	if (slot >= s->slots_used)
+		s->slots_used = slot + 1;
+	t->state = THR_LIVE;
+	mutex_unlock(&pl.lock);
+	memset(t->c, 0, sizeof(*t->c));
+	*out = t;
+	return 0;
+full:
+	mutex_unlock(&pl.lock);
+	return -EAGAIN;
+}
+
+void thr_free(struct pl_thr *t)
+{
+	struct pl_spc *s = t->s;
+	uint32_t *p;
+
+	mutex_lock(&pl.lock);
+	tid_del_locked(t);
+	for (p = &s->threads; *p; p = &pl.thr[*p - 1].next) {
+		if (&pl.thr[*p - 1] == t) {
+			*p = t->next;
+			break;
+		}
+	}
+	s->nthreads--;
+	s->slot_map[t->slot / 64] &= ~(1ull << (t->slot % 64));
+	t->state = THR_FREE;
+	t->s = NULL;
+	t->next = pl.thr_free;
+	pl.thr_free = thr_index(t) + 1;
+	mutex_unlock(&pl.lock);
+}
+
+static int ctx_memfd(struct pl_spc *s)
+{
+	void *map = NULL;
+	int r, fd;
+
+	fd = h_memfd_create("cell", MFD_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	r = h_ftruncate(fd, CELL_CTX_SPAN);
+	if (!r)
+		r = h_mmap(&map, NULL, CELL_CTX_SPAN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (r) {
+		h_close(fd);
+		return r;
+	}
+	s->ctx_map = map;
+	s->ctx_hfd = fd;
+	return 0;
+}
+
+int spc_new(struct pl_spc **out)
+{
+	struct pl_spc *s;
+	uint32_t gen;
+	int r;
+
+	mutex_lock(&pl.lock);
+	if (pl.spc_free) {
+		s = &pl.spc[pl.spc_free - 1];
+		pl.spc_free = s->next;
+	} else if (pl.spc_used < PL_MAX_SPACES) {
+		s = &pl.spc[pl.spc_used++];
+	} else {
+		mutex_unlock(&pl.lock);
+		return -EAGAIN;
+	}
+	gen = s->gen + 1;
+	memset(s, 0, sizeof(*s));
+	s->gen = gen;
+	s->ctx_hfd = -1;
+	s->used = true;
+	mutex_unlock(&pl.lock);
+	r = ctx_memfd(s);
+	if (r) {
+		spc_free(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+void spc_free(struct pl_spc *s)
+{
+	if (s->ctx_hfd >= 0)
+		h_close(s->ctx_hfd);
+	if (s->ctx_map)
+		BUG_ON(h_munmap(s->ctx_map, CELL_CTX_SPAN));
+	s->ctx_map = NULL;
+	s->ctx_hfd = -1;
+	mutex_lock(&pl.lock);
+	s->used = false;
+	s->next = pl.spc_free;
+	pl.spc_free = (uint32_t)(s - pl.spc) + 1;
+	mutex_unlock(&pl.lock);
+}
+
+/* A registration overrides an older entry of the same number (R20). */
+void tid_add_locked(struct pl_thr *t, int htid)
+{
+	struct pl_thr *old = tid_find_locked(htid);
+	uint32_t *head = &pl.tids[(uint32_t)htid % PL_TID_BUCKETS];
+
+	if (old)
+		tid_del_locked(old);
+	tid_del_locked(t);
+	t->htid = htid;
+	t->hnext = *head;
+	*head = thr_index(t) + 1;
+}
+
+void tid_del_locked(struct pl_thr *t)
+{
+	uint32_t *p;
+
+	if (!t->htid)
+		return;
+	for (p = &pl.tids[(uint32_t)t->htid % PL_TID_BUCKETS]; *p; p = &pl.thr[*p - 1].hnext) {
+		if (&pl.thr[*p - 1] == t) {
+			*p = t->hnext;
+			break;
+		}
+	}
+	t->htid = 0;
+}
+
+struct pl_thr *tid_find_locked(int htid)
+{
+	uint32_t i = pl.tids[(uint32_t)htid % PL_TID_BUCKETS];
+
+	while (i && pl.thr[i - 1].htid != htid)
+		i = pl.thr[i - 1].hnext;
+	return i ? &pl.thr[i - 1] : NULL;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The Sentry's side of the cells, private to this folder.
+ *
+ * Everything here lives in ordinary private memory of the Sentry. A pl_thr belongs to its owner
+ * thread; the fields marked L are guarded by pl.lock, those marked a are atomics.
+ */
+#include "host/event.h"
+#include "host/mem.h"
+#include "host/proc.h"
+#include "lib/bug.h"
+#include "lib/lock.h"
+#include "lib/log.h"
+#include "platform/cell/stub/shared.h"
+#include "platform/platform.h"
+
+#define PL_MAX_SPACES	4096u
+#define PL_MAX_THREADS	32768u
+#define PL_ORDERS_MAX	CELL_OPS_MAX
+#define PL_TID_BUCKETS	4096u
+#define PL_STOP_TICKS	10	/* seconds a stopped thread may take for what it was told (I4) */
+
+/* One host call that a thread may make at an ordered site: it is used up by the notification. */
+struct pl_order {
+	uint32_t ip;
+	uint32_t nr;
+	uint8_t nargs;
+	uint8_t lent;		/* descriptor number the file goes to, 0 = none */
+	int hfd;		/* the file, borrowed from the order's owner */
+	uint64_t a[6];
+};
+
+enum thr_state { THR_FREE, THR_LIVE };
+
+struct pl_spc;
+
+struct pl_thr {
+	uint32_t gen;
+	uint32_t next;		/* L: free list, or the space's list of threads */
+	enum thr_state state;	/* L */
+	struct pl_spc *s;
+	uint32_t slot;
+	struct cell_ctx *c;	/* our mapping of its context */
+	uint64_t c_addr;	/* where the cell has it */
+
+	int htid;		/* L: host thread, 0 until known */
+	uint32_t hnext;		/* L: chain in the tid table */
+	struct pl_order orders[PL_ORDERS_MAX];	/* L */
+	uint32_t norders, order_next;		/* L */
+	uint32_t busy;		/* L: the notary uses an order's file right now */
+
+	uint32_t rp, ev;	/* replies given, events seen */
+	bool begun;		/* its first reply was given */
+	uint32_t kicked;	/* a: an interrupt is owed */
+	uint32_t running;	/* a: in guest code, as far as we know */
+	bool full;		/* regs hold the whole set */
+	bool dirty;		/* regs differ from the frame in more than rax */
+	bool result;		/* regs.rax differs from the frame */
+	bool fs_dirty, gs_dirty;
+	uint32_t fp_off;	/* of the xstate in its frame, 0 = none */
+	uint32_t frame;		/* offset of its frame, 0 = none: one is made at resume */
+	struct l_regs regs;
+	uint64_t copy_addr;
+	int copy_sig;
+	uint64_t cpu_ns, cpu_base;	/* a */
+	struct pl_op queue[PL_OPS_MAX];
+	uint32_t nqueue;
+};
+
+struct pl_spc {
+	uint32_t gen;
+	uint32_t next;		/* L: free list */
+	bool used;		/* L */
+	int pid;		/* L: 0 before its introduction and after it was reaped */
+	uint32_t gone;		/* a: its process was seen dead; a private futex */
+	uint32_t dead;		/* a: every thread reports PL_EV_GONE */
+	uint32_t threads;	/* L: list head, index + 1 */
+	uint32_t nthreads;	/* L */
+	uint32_t slots_used;	/* L: contexts below it have been given out */
+	uint64_t slot_map[CELL_CTX_MAX / 64];	/* L */
+	uint64_t lent_map;	/* L: bit n = descriptor CELL_FD_LENT + n */
+	char *ctx_map;		/* our mapping of all its contexts */
+
+	/* the fork that creates it, while pending */
+	uint32_t nonce;		/* L: 0 = not pending */
+	uint32_t intro;		/* a: 0 waiting, 1 introduced, 2 failed; a private futex */
+	int ctx_hfd;		/* L: its context memfd, closed at the introduction */
+	struct pl_thr *first;	/* L */
+};
+
+struct pl {
+	struct mutex lock;
+	struct pl_thr *thr;	/* PL_MAX_THREADS, lazily backed */
+	struct pl_spc *spc;
+	uint32_t thr_free, thr_used, spc_free, spc_used;	/* L; index + 1 */
+	uint32_t tids[PL_TID_BUCKETS];				/* L; index + 1 */
+	uint32_t pending;	/* L: forks whose child has not come yet */
+	int listener;
+	bool debug;
+	struct pl_boot boot;
+	struct mutex tmpl_lock;	/* the template's thread has one user at a time */
+	struct pl_spc *tmpl;
+	struct pl_thr *tmpl_thr;
+	size_t xsize;
+	uint64_t xfeatures;
+	uint32_t stopping;	/* a */
+	uint32_t ready;		/* a: boot thread: 1 done, else -errno */
+};
+extern struct pl pl;
+#define ERESTARTNOINTR_ 513
+
+#define pl_debug(...)                                                                              \
+	do {                                                                                       \
+		if (unlikely(pl.debug))                                                            \
+			log_line(LOG_ERROR, __VA_ARGS__);                                          \
+	} while (0)
+
+/* cell.c: tables */
+struct pl_thr *thr_of(pl_thread_t id);		/* NULL if stale */
+struct pl_spc *spc_of(pl_space_t id);
+pl_thread_t thr_id(const struct pl_thr *t);
+pl_space_t spc_id(const struct pl_spc *s);
+/* A thread in a free context of s. -EAGAIN when there is none. */
+must_check int thr_new(struct pl_spc *s, uint32_t slot, struct pl_thr **out);
+void thr_free(struct pl_thr *t);
+must_check int spc_new(struct pl_spc **out);	/* with a context memfd, mapped */
+void spc_free(struct pl_spc *s);
+void tid_add_locked(struct pl_thr *t, int htid);
+void tid_del_locked(struct pl_thr *t);
+struct pl_thr *tid_find_locked(int htid);
+#define SLOT_ANY UINT32_MAX
+
+/* boot.c */
+void spc_died(struct pl_spc *s);		/* its host process is gone: wakes everybody */
+int spc_kill(struct pl_spc *s);
+
+/* notary.c */
+void notary_main(void *arg);
+void order_add(struct pl_thr *t, const struct pl_order *o);
+/* Withdraws what was not used; returns when the notary has let go of the files. */
+void orders_end(struct pl_thr *t);
+uint8_t lent_get(struct pl_spc *s);		/* a number for one order's file, 0 = none free */
+void lent_put(struct pl_spc *s, uint8_t n);
+
+/* run.c: the conversation with the stub */
+struct cell_op *op_slot(struct pl_thr *t, uint32_t i);
+/* Runs nops ops and comes back: the number that succeeded, or -ESRCH. */
+must_check int stub_run(struct pl_thr *t, uint32_t nops);
+void stub_post(struct pl_thr *t, uint32_t act, uint32_t nops);
+must_check int stub_wait(struct pl_thr *t, bool stopped);
+int64_t op_result(struct pl_thr *t, uint32_t i);
+
+/* ops.c */
+must_check int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint8_t *lent);
+
+/* frame.c */
+must_check int frame_read(struct pl_thr *t);
+must_check int frame_write(struct pl_thr *t);
+void frame_copy(const struct pl_thr *from, struct pl_thr *to);
+void xstate_init(void);

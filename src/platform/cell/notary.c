@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The notary: one thread that answers every call the filter asks about. A call is let through
+ * only if exactly this host thread was ordered to make exactly this call, and once. It knows
+ * nothing but the orders and never waits for anything but the kernel.
+ */
+#include "platform/cell/cell_int.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include "host/file.h"
+
+void order_add(struct pl_thr *t, const struct pl_order *o)
+{
+	mutex_lock(&pl.lock);
+	BUG_ON(t->norders >= PL_ORDERS_MAX);
+	t->orders[t->norders++] = *o;
+	mutex_unlock(&pl.lock);
+}
+
+void orders_end(struct pl_thr *t)
+{
+	uint32_t busy;
+
+	mutex_lock(&pl.lock);
+	t->norders = 0;
+	t->order_next = 0;
+	while ((busy = __atomic_load_n(&t->busy, __ATOMIC_ACQUIRE))) {
+		mutex_unlock(&pl.lock);
+		(void)h_futex_wait(&t->busy, busy, NULL);
+		mutex_lock(&pl.lock);
+	}
+	mutex_unlock(&pl.lock);
+}
+
+uint8_t lent_get(struct pl_spc *s)
+{
+	uint8_t n = 0;
+
+	mutex_lock(&pl.lock);
+	if (s->lent_map != (1ull << (CELL_FD_LENT_END - CELL_FD_LENT)) - 1) {
+		uint32_t b = (uint32_t)__builtin_ctzll(~s->lent_map);
+
+		s->lent_map |= 1ull << b;
+		n = (uint8_t)(CELL_FD_LENT + b);
+	}
+	mutex_unlock(&pl.lock);
+	return n;
+}
+
+void lent_put(struct pl_spc *s, uint8_t n)
+{
+	mutex_lock(&pl.lock);
+	s->lent_map &= ~(1ull << (n - CELL_FD_LENT));
+	mutex_unlock(&pl.lock);
+}
+
+static bool same_call(const struct pl_order *o, const struct seccomp_data *d)
+{
+	if (d->instruction_pointer != o->ip || (uint32_t)d->nr != o->nr)
+		return false;
+	for (unsigned i = 0; i < o->nargs; i++)
+		if (d->args[i] != o->a[i])
+			return false;
+	return true;
+}
+
+static int add_fd(uint64_t id, int hfd, uint32_t to)
+{
+	struct seccomp_notif_addfd a = {.id = id, .flags = SECCOMP_ADDFD_FLAG_SETFD,
+					.srcfd = (uint32_t)hfd, .newfd = to};
+	int r;
+
+	do {
+		r = h_ioctl(pl.listener, SECCOMP_IOCTL_NOTIF_ADDFD, H_ARG(&a));
+	} while (r == -EINTR);
+	return r < 0 ? r : 0;
+}
+
+/* The first call of a forked child: its nonce says which fork it is (I2: the pid is news). */
+static int introduce(const struct seccomp_notif *n)
+{
+	const uint64_t *a = n->data.args;
+	uint32_t nonce = (uint32_t)(a[4] >> 32);
+	struct pl_spc *s = NULL;
+	int r;
+
+	if (a[0] != CELL_CTX_BASE || a[1] != CELL_CTX_SPAN || a[2] != (PROT_READ | PROT_WRITE) ||
+	    a[3] != (MAP_SHARED | MAP_FIXED) || (uint32_t)a[4] != CELL_FD_CTX || a[5] != 0)
+		return -EPERM;
+	mutex_lock(&pl.lock);
+	for (uint32_t i = 0; i < pl.spc_used && nonce; i++)
+		if (pl.spc[i].used && pl.spc[i].nonce == nonce)
+			s = &pl.spc[i];
+	if (s) {
+		s->nonce = 0;
+		s->pid = (int)n->pid;
+		tid_add_locked(s->first, (int)n->pid);
+	}
+	mutex_unlock(&pl.lock);
+	if (!s)
+		return -EPERM;
+	/* the fork's maker waits for `intro`, so s and its descriptor cannot go away */
+	r = add_fd(n->id, s->ctx_hfd, CELL_FD_CTX);
+	if (!r) {
+		h_close(s->ctx_hfd);
+		s->ctx_hfd = -1;
+	}
+	__atomic_store_n(&s->intro, r ? 2 : 1, __ATOMIC_RELEASE);
+	(void)h_futex_wake(&s->intro, 1);
+	return r;
+}
+
+static int judge(const struct seccomp_notif *n)
+{
+	struct pl_order o = {.hfd = -1};
+	struct pl_thr *t;
+	int r = -EPERM;
+
+	if (n->data.instruction_pointer == IP_FORK1)
+		return introduce(n);
+	mutex_lock(&pl.lock);
+	t = tid_find_locked((int)n->pid);
+	if (t && t->order_next < t->norders && same_call(&t->orders[t->order_next], &n->data)) {
+		o = t->orders[t->order_next++];
+		r = 0;
+		if (o.lent)
+			t->busy = 1;
+		if (o.ip == IP_GATE) {
+			t->c->rp_seq = 0;
+			t->c->ev_seq = 0;
+		}
+	} else if (t && t->order_next && same_call(&t->orders[t->order_next - 1], &n->data)) {
+		/* a restarted call (R3): it was not carried out, its maker orders anew */
+		r = -EAGAIN;
+	}
+	mutex_unlock(&pl.lock);
+	if (!r && o.lent) {
+		r = add_fd(n->id, o.hfd, o.lent);
+		__atomic_store_n(&t->busy, 0, __ATOMIC_RELEASE);
+		(void)h_futex_wake(&t->busy, 1);
+	}
+	return r;
+}
+
+void notary_main(void *arg)
+{
+	union {
+		struct seccomp_notif n;
+		char room[256];
+	} u;
+	struct seccomp_notif_resp resp;
+	int r;
+
+	(void)arg;
+	while (!__atomic_load_n(&pl.stopping, __ATOMIC_RELAXED)) {
+		memset(&u, 0, sizeof(u));
+		r = h_ioctl(pl.listener, SECCOMP_IOCTL_NOTIF_RECV, H_ARG(&u.n));
+		if (r == -EINTR || r == -ENOENT)
+			continue;
+		if (r < 0) {
+			log_error("notary: receive failed: %d", r);
+			break;
+		}
+		memset(&resp, 0, sizeof(resp));
+		resp.id = u.n.id;
+		r = judge(&u.n);
+		pl_debug("notary: pid %u nr %d ip %llx -> %d", u.n.pid, u.n.data.nr,
+			 (unsigned long long)u.n.data.instruction_pointer, r);
+		if (r)
+			resp.error = r;
+		else
+			resp.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+		(void)h_ioctl(pl.listener, SECCOMP_IOCTL_NOTIF_SEND, H_ARG(&resp));
+	}
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory calls and copies, carried out by a stopped guest thread. */
+#include "platform/cell/cell_int.h"
+
+#include <errno.h>
+#include <string.h>
+#include "lib/checked.h"
+
+static bool in_guest(uint64_t addr, uint64_t len)
+{
+	return range_within(addr, len, CELL_MIN, CELL_TOP);
+}
+
+static void set_op(struct pl_thr *t, uint32_t i, uint32_t kind, uint32_t nr, uint64_t a0,
+		   uint64_t a1, uint64_t a2)
+{
+	struct cell_op *op = op_slot(t, i);
+
+	op->kind = kind;
+	op->nr = nr;
+	op->a[0] = a0;
+	op->a[1] = a1;
+	op->a[2] = a2;
+	op->a[3] = op->a[4] = op->a[5] = 0;
+}
+
+/* The same call as an order: the notary lets exactly it through. */
+static void make_order(struct pl_thr *t, uint32_t i, uint8_t nargs, uint8_t lent, int hfd)
+{
+	struct cell_op *op = op_slot(t, i);
+	struct pl_order o = {.ip = IP_PRIV, .nr = op->nr, .nargs = nargs, .lent = lent, .hfd = hfd};
+
+	memcpy(o.a, op->a, sizeof(o.a));
+	op->kind = COP_PRIV;
+	order_add(t, &o);
+}
+
+static int compose_map(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint8_t *lent)
+{
+	const int keep = MAP_NORESERVE | MAP_STACK | MAP_POPULATE;
+	uint32_t i = (*n)++;
+	struct cell_op *co = op_slot(t, i);
+	bool file = op->kind == PL_OP_MAP_FILE;
+	uint8_t num;
+
+	set_op(t, i, COP_ANON, SYS_mmap, op->addr, op->len, (uint64_t)op->prot & 7);
+	if (!file) {
+		co->a[3] = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | (uint64_t)(op->flags & keep);
+		co->a[4] = ~0ull;
+		if (op->must || op->len >> 32 >= CELL_GUARD_HI)
+			make_order(t, i, 6, 0, -1);
+		return 0;
+	}
+	num = lent_get(t->s);
+	if (!num)
+		return -EAGAIN;
+	while (*lent)
+		lent++;
+	*lent = num;
+	co->a[3] = MAP_FIXED | (uint64_t)(op->flags & (keep | MAP_SHARED | MAP_PRIVATE));
+	co->a[4] = num;
+	co->a[5] = op->off;
+	make_order(t, i, 6, num, op->hfd);
+	set_op(t, (*n)++, COP_STUB, SYS_close, num, 0, 0);
+	return 0;
+}
+
+/* Adds the calls of one op at *n; *lent is a zero-terminated list of lent numbers, appended to. */
+int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint8_t *lent)
+{
+	bool ordered = op->must || op->len >> 32 >= CELL_GUARD_HI;
+	uint32_t i;
+
+	if (!in_guest(op->addr, op->len) || op->addr & ~PAGE_MASK || !op->len)
+		return -EINVAL;
+	switch (op->kind) {
+	case PL_OP_MAP_ANON:
+	case PL_OP_MAP_FILE:
+		return compose_map(t, n, op, lent);
+	case PL_OP_UNMAP:
+		i = (*n)++;
+		set_op(t, i, COP_ANON, SYS_munmap, op->addr, op->len, 0);
+		if (ordered)
+			make_order(t, i, 2, 0, -1);
+		return 0;
+	case PL_OP_PROTECT:
+		i = (*n)++;
+		set_op(t, i, COP_ANON, SYS_mprotect, op->addr, op->len, (uint64_t)op->prot & 7);
+		if (ordered)
+			make_order(t, i, 3, 0, -1);
+		return 0;
+	case PL_OP_ADVISE:
+		i = (*n)++;
+		set_op(t, i, COP_ANON, SYS_madvise, op->addr, op->len, (uint64_t)op->advice);
+		if (ordered)
+			make_order(t, i, 3, 0, -1);
+		return 0;
+	case PL_OP_MREMAP:
+		if (!in_guest(op->old_addr, op->old_len) || op->old_addr & ~PAGE_MASK)
+			return -EINVAL;
+		i = (*n)++;
+		set_op(t, i, COP_PRIV, SYS_mremap, op->old_addr, op->old_len, op->len);
+		/* in place when the addresses agree: FIXED would refuse the overlap */
+		op_slot(t, i)->a[3] = op->old_addr == op->addr ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED;
+		op_slot(t, i)->a[4] = op->old_addr == op->addr ? 0 : op->addr;
+		make_order(t, i, 5, 0, -1);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int pl_op(pl_thread_t id, const struct pl_op *op)
+{
+	struct pl_thr *t = thr_of(id);
+	uint8_t lent[PL_OPS_MAX] = {0};
+	uint32_t n = 0;
+	int64_t err;
+	int r;
+
+	if (!t)
+		return -ESRCH;
+	r = op_compose(t, &n, op, lent);
+	if (!r)
+		r = stub_run(t, n);
+	if (lent[0])
+		lent_put(t->s, lent[0]);
+	if (r < 0)
+		return r;
+	if ((uint32_t)r == n)
+		return 0;
+	err = op_result(t, (uint32_t)r);
+	return err < 0 && err >= -4095 ? (int)err : -EINVAL;
+}
+
+int pl_op_queue(pl_thread_t id, const struct pl_op *op)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (!t)
+		return -ESRCH;
+	if (t->nqueue >= PL_OPS_MAX)
+		return -EAGAIN;
+	t->queue[t->nqueue++] = *op;
+	return 0;
+}
+
+/* One copy op of at most a bounce area; the claimed count is bounded. */
+static int64_t run_copy(struct pl_thr *t, uint32_t kind, uint64_t to, uint64_t from, size_t n)
+{
+	int64_t got;
+	int r;
+
+	set_op(t, 0, kind, 0, to, from, n);
+	r = stub_run(t, 1);
+	if (r < 0)
+		return r;
+	got = op_result(t, 0);
+	if (r != 1 || got < 0 || (uint64_t)got > n)
+		got = 0;
+	if ((uint64_t)got < n) {
+		t->copy_addr = READ_ONCE(t->c->copy_addr);
+		t->copy_sig = (int)READ_ONCE(t->c->copy_sig);
+	}
+	return got;
+}
+
+static bool copy_range(struct pl_thr *t, uint64_t addr, size_t n)
+{
+	if (in_guest(addr, n))
+		return true;
+	t->copy_addr = addr;
+	t->copy_sig = 11;
+	return false;
+}
+
+void *pl_bounce(pl_thread_t id, size_t *cap)
+{
+	struct pl_thr *t = thr_of(id);
+
+	*cap = t ? CTX_BOUNCE_SIZE : 0;
+	return t ? (char *)t->c + CTX_BOUNCE : NULL;
+}
+
+int64_t pl_bounce_out(pl_thread_t id, uint64_t dst, size_t off, size_t n)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (!t)
+		return -ESRCH;
+	if (!range_within(off, n, 0, CTX_BOUNCE_SIZE))
+		return -EINVAL;
+	if (!n || !copy_range(t, dst, n))
+		return 0;
+	return run_copy(t, COP_COPY, dst, t->c_addr + CTX_BOUNCE + off, n);
+}
+
+int64_t pl_bounce_in(pl_thread_t id, uint64_t src, size_t off, size_t n)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (!t)
+		return -ESRCH;
+	if (!range_within(off, n, 0, CTX_BOUNCE_SIZE))
+		return -EINVAL;
+	if (!n || !copy_range(t, src, n))
+		return 0;
+	return run_copy(t, COP_COPY, t->c_addr + CTX_BOUNCE + off, src, n);
+}
+
+int64_t pl_copy_in(pl_thread_t id, void *dst, uint64_t src, size_t n)
+{
+	struct pl_thr *t = thr_of(id);
+	size_t done = 0;
+
+	if (!t)
+		return -ESRCH;
+	while (done < n) {
+		size_t part = min(n - done, (size_t)CTX_BOUNCE_SIZE);
+		int64_t r = pl_bounce_in(id, src + done, 0, part);
+
+		if (r < 0)
+			return r;
+		memcpy((char *)dst + done, (char *)t->c + CTX_BOUNCE, (size_t)r);
+		done += (size_t)r;
+		if ((size_t)r < part)
+			break;
+	}
+	return (int64_t)done;
+}
+
+int64_t pl_copy_out(pl_thread_t id, uint64_t dst, const void *src, size_t n)
+{
+	struct pl_thr *t = thr_of(id);
+	size_t done = 0;
+
+	if (!t)
+		return -ESRCH;
+	while (done < n) {
+		size_t part = min(n - done, (size_t)CTX_BOUNCE_SIZE);
+		int64_t r;
+
+		memcpy((char *)t->c + CTX_BOUNCE, (const char *)src + done, part);
+		r = pl_bounce_out(id, dst + done, 0, part);
+		if (r < 0)
+			return r;
+		done += (size_t)r;
+		if ((size_t)r < part)
+			break;
+	}
+	return (int64_t)done;
+}
+
+int64_t pl_copy_in_str(pl_thread_t id, char *dst, uint64_t src, size_t n)
+{
+	struct pl_thr *t = thr_of(id);
+	size_t done = 0;
+
+	if (!t)
+		return -ESRCH;
+	while (done < n) {
+		size_t part = min(n - done, (size_t)CTX_BOUNCE_SIZE);
+		const char *nul;
+		int64_t r;
+
+		if (src + done >= CELL_MIN && src + done < CELL_TOP)
+			part = min(part, CELL_TOP - (src + done));
+		if (!copy_range(t, src + done, part))
+			break;
+		r = run_copy(t, COP_STR, t->c_addr + CTX_BOUNCE, src + done, part);
+		if (r < 0)
+			return r;
+		memcpy(dst + done, (char *)t->c + CTX_BOUNCE, (size_t)r);
+		nul = memchr(dst + done, 0, (size_t)r);
+		if (nul)
+			return nul - dst + 1;
+		done += (size_t)r;
+		if ((size_t)r < part)
+			break;
+	}
+	return (int64_t)done;
+}
+
+uint64_t pl_copy_fault(pl_thread_t id, int *signo)
+{
+	struct pl_thr *t = thr_of(id);
+
+	*signo = t ? t->copy_sig : 0;
+	return t ? t->copy_addr : 0;
+}
+
+int pl_atomic32(pl_thread_t id, enum pl_atomic op, uint64_t addr, uint32_t old, uint32_t val,
+		uint32_t *seen)
+{
+	struct pl_thr *t = thr_of(id);
+	int64_t got;
+	int r;
+
+	if (!t)
+		return -ESRCH;
+	if (!copy_range(t, addr, 4) || addr % 4)
+		return -EFAULT;
+	set_op(t, 0, op == PL_LOAD ? COP_LOAD32 : COP_CMPXCHG32, 0, addr, old, val);
+	r = stub_run(t, 1);
+	if (r < 0)
+		return r;
+	got = op_result(t, 0);
+	if (r != 1 || got < 0 || got > UINT32_MAX) {
+		t->copy_addr = addr;
+		t->copy_sig = (int)READ_ONCE(t->c->copy_sig);
+		return -EFAULT;
+	}
+	*seen = (uint32_t)got;
+	return 0;
+}

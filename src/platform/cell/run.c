@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The conversation with a stub: replies, events, and the loop that runs a guest thread. */
+#include "platform/cell/cell_int.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <signal.h>
+#include <string.h>
+
+struct cell_op *op_slot(struct pl_thr *t, uint32_t i)
+{
+	BUG_ON(i >= CELL_OPS_MAX);
+	return &t->c->ops[i];
+}
+
+int64_t op_result(struct pl_thr *t, uint32_t i)
+{
+	return READ_ONCE(t->c->ops[i].res);
+}
+
+static bool is_dead(const struct pl_thr *t)
+{
+	return __atomic_load_n(&t->s->dead, __ATOMIC_ACQUIRE);
+}
+
+/* Gives the reply whose ops and fields the caller has filled in. */
+void stub_post(struct pl_thr *t, uint32_t act, uint32_t nops)
+{
+	struct cell_ctx *c = t->c;
+
+	WRITE_ONCE(c->act, act);
+	WRITE_ONCE(c->nops, nops);
+	t->begun = true;
+	__atomic_store_n(&c->rp_seq, ++t->rp, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&c->g_wait, __ATOMIC_SEQ_CST))
+		(void)h_futex_wake_shared(&c->rp_seq, 1);
+}
+
+/* Waits for the next event. With `stopped` the stub owes it soon, else the guest may compute for
+ * ever; but once it was kicked it owes it too (I4, R15: only seconds we ran through count). */
+int stub_wait(struct pl_thr *t, bool stopped)
+{
+	struct cell_ctx *c = t->c;
+	struct timespec tick = {1, 0};
+	unsigned ticks = 0;
+	uint32_t ev;
+
+	for (;;) {
+		if (is_dead(t))
+			return -ESRCH;
+		ev = __atomic_load_n(&c->ev_seq, __ATOMIC_ACQUIRE);
+		if (ev != t->ev) {
+			t->ev = ev;
+			return 0;
+		}
+		__atomic_store_n(&c->s_wait, 1, __ATOMIC_SEQ_CST);
+		bool timed = stopped || __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST);
+
+		int r = h_futex_wait_shared(&c->ev_seq, t->ev, timed ? &tick : NULL);
+
+		__atomic_store_n(&c->s_wait, 0, __ATOMIC_RELAXED);
+		if (r == -ETIMEDOUT && ++ticks >= PL_STOP_TICKS) {
+			log_warn("cell: a guest thread did not stop in %u s", PL_STOP_TICKS);
+			(void)spc_kill(t->s);
+			ticks = 0;
+		}
+	}
+}
+
+/* A cell that breaks the protocol is hostile: its process ends. */
+static int broken(struct pl_thr *t, const char *why)
+{
+	log_warn("cell: protocol broken (%s), killed", why);
+	(void)spc_kill(t->s);
+	while (!stub_wait(t, true))
+		;
+	return -ESRCH;
+}
+
+int stub_run(struct pl_thr *t, uint32_t nops)
+{
+	uint32_t kind, done;
+	int r;
+
+	stub_post(t, CACT_WAIT, nops);
+	r = stub_wait(t, true);
+	orders_end(t);
+	if (r)
+		return r;
+	kind = READ_ONCE(t->c->kind);
+	done = READ_ONCE(t->c->op_done);
+	if (kind != CEV_OPS || done > nops)
+		return broken(t, "ops");
+	return (int)done;
+}
+
+static void ev_fault(struct pl_thr *t, struct pl_event *ev, int sig, int code, uint64_t addr,
+		     uint64_t trapno, uint64_t err)
+{
+	t->regs.orig_rax = ~0ull;
+	ev->kind = PL_EV_FAULT;
+	ev->fault.signo = sig;
+	ev->fault.code = code;
+	ev->fault.addr = addr;
+	ev->fault.trapno = trapno;
+	ev->fault.err = err;
+}
+
+static void ev_syscall(struct pl_thr *t, struct pl_event *ev)
+{
+	const struct l_regs *g = &t->regs;
+
+	ev->kind = PL_EV_SYSCALL;
+	ev->nr = (uint32_t)g->rax;
+	ev->args[0] = g->rdi;
+	ev->args[1] = g->rsi;
+	ev->args[2] = g->rdx;
+	ev->args[3] = g->r10;
+	ev->args[4] = g->r8;
+	ev->args[5] = g->r9;
+	t->regs.orig_rax = (uint32_t)g->rax;
+}
+
+/* Decodes a signal event. 0: the event is *ev; 1: nothing the guest should see, run on. */
+static int decode_signal(struct pl_thr *t, struct pl_event *ev)
+{
+	struct cell_ctx *c = t->c;
+	int sig = READ_ONCE(c->sig), code = READ_ONCE(c->code);
+	uint64_t addr = READ_ONCE(c->addr);
+	uint32_t arch = READ_ONCE(c->arch);
+	uint64_t trapno, err;
+	struct cell_uc *uc;
+	int r;
+
+	t->frame = READ_ONCE(c->frame);
+	r = frame_read(t);
+	if (r)
+		return broken(t, "frame");
+	t->regs.orig_rax = ~0ull;
+	uc = (void *)((char *)c + t->frame);
+	trapno = READ_ONCE(uc->gregs[G_TRAPNO]);
+	err = READ_ONCE(uc->gregs[G_ERR]);
+	switch (sig) {
+	case SIGSYS:
+		if (arch == AUDIT_ARCH_X86_64) {
+			ev_syscall(t, ev);
+		} else {
+			/* as a kernel without 32-bit calls: #GP at the instruction */
+			t->regs.rip -= 2;
+			t->dirty = true;
+			ev_fault(t, ev, SIGSEGV, SI_KERNEL, 0, 13, 0x402);
+		}
+		return 0;
+	case CELL_INTRSIG:
+		if (!__atomic_exchange_n(&t->kicked, 0, __ATOMIC_SEQ_CST))
+			return 1;
+		ev->kind = PL_EV_INTR;
+		return 0;
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGFPE:
+	case SIGILL:
+	case SIGTRAP:
+		if (code <= 0)
+			return 1;	/* sent by a process of the host, not by the CPU */
+		ev_fault(t, ev, sig, code, addr, trapno, err);
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+/* The queued ops become the first ones of the reply. */
+static int post_resume(struct pl_thr *t, uint32_t *nops, uint8_t *lent)
+{
+	int r = 0;
+
+	*nops = 0;
+	for (uint32_t i = 0; i < t->nqueue && !r; i++)
+		r = op_compose(t, nops, &t->queue[i], lent);
+	if (!r)
+		r = frame_write(t);
+	if (r)
+		return r;
+	stub_post(t, CACT_RESUME, *nops);
+	return 0;
+}
+
+static void ev_opfail(struct pl_thr *t, struct pl_event *ev, uint32_t nops)
+{
+	uint32_t done = READ_ONCE(t->c->op_done);
+	uint32_t at = done < nops ? done : 0, q;
+	int64_t err = op_result(t, at);
+	uint32_t n = 0;
+
+	/* each queued op makes one call, and one more that closes its file */
+	for (q = 0; q + 1 < t->nqueue; q++) {
+		n += t->queue[q].kind == PL_OP_MAP_FILE ? 2 : 1;
+		if (n > at)
+			break;
+	}
+	ev->kind = PL_EV_OPFAIL;
+	ev->op.err = err < 0 && err >= -4095 ? (int)err : -EINVAL;
+	ev->op.addr = t->queue[q].addr;
+	ev->op.len = t->queue[q].len;
+}
+
+static bool take_kick(struct pl_thr *t, struct pl_event *ev)
+{
+	if (!__atomic_exchange_n(&t->kicked, 0, __ATOMIC_SEQ_CST))
+		return false;
+	ev->kind = PL_EV_INTR;
+	return true;
+}
+
+static int run_once(struct pl_thr *t, struct pl_event *ev)
+{
+	uint8_t lent[PL_OPS_MAX] = {0};
+	uint32_t nops;
+	int r;
+
+	__atomic_store_n(&t->running, 1, __ATOMIC_SEQ_CST);
+	if (take_kick(t, ev)) {
+		__atomic_store_n(&t->running, 0, __ATOMIC_RELAXED);
+		return 0;
+	}
+	r = post_resume(t, &nops, lent);
+	if (!r)
+		r = stub_wait(t, false);
+	__atomic_store_n(&t->running, 0, __ATOMIC_RELAXED);
+	if (nops) {
+		orders_end(t);
+		for (unsigned i = 0; i < PL_OPS_MAX; i++)
+			if (lent[i])
+				lent_put(t->s, lent[i]);
+	}
+	if (r) {
+		t->nqueue = 0;
+		return r;
+	}
+	switch (READ_ONCE(t->c->kind)) {
+	case CEV_SIG:
+		t->nqueue = 0;
+		return decode_signal(t, ev);
+	case CEV_OPS:
+		if (!nops)
+			return broken(t, "opfail");
+		ev_opfail(t, ev, nops);
+		t->nqueue = 0;
+		return 0;
+	default:
+		return broken(t, "kind");
+	}
+}
+
+int pl_run(pl_thread_t id, struct pl_event *ev)
+{
+	struct pl_thr *t = thr_of(id);
+	int r;
+
+	memset(ev, 0, sizeof(*ev));
+	if (!t)
+		return -ESRCH;
+	do {
+		r = run_once(t, ev);
+	} while (r == 1);
+	if (r == -ESRCH) {
+		ev->kind = PL_EV_GONE;
+		return 0;
+	}
+	if (!r && pl.debug)
+		log_line(LOG_ERROR, "thr %x: event %d nr %d rip %llx", id.v, ev->kind, (int)ev->nr,
+			 (unsigned long long)t->regs.rip);
+	return r;
+}
+
+void pl_set_result(pl_thread_t id, int64_t ret)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (!t)
+		return;
+	t->regs.rax = (uint64_t)ret;
+	t->result = true;
+}
+
+int pl_full_state(pl_thread_t id)
+{
+	return thr_of(id) ? 0 : -ESRCH;
+}
+
+bool pl_has_full_state(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+
+	return t && t->full;
+}
+
+void pl_get_regs(pl_thread_t id, struct l_regs *out)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (t)
+		*out = t->regs;
+	else
+		memset(out, 0, sizeof(*out));
+}
+
+void pl_set_regs(pl_thread_t id, const struct l_regs *in)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (!t)
+		return;
+	if (in->fs_base != t->regs.fs_base)
+		t->fs_dirty = true;
+	if (in->gs_base != t->regs.gs_base)
+		t->gs_dirty = true;
+	t->regs = *in;
+	t->regs.cs = 0x33;
+	t->regs.ss = 0x2b;
+	t->full = true;
+	t->dirty = true;
+}
+
+void pl_kick(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (!t || __atomic_exchange_n(&t->kicked, 1, __ATOMIC_SEQ_CST))
+		return;
+	if (!__atomic_load_n(&t->running, __ATOMIC_SEQ_CST))
+		return;
+	mutex_lock(&pl.lock);
+	if (thr_of(id) == t && t->s && t->s->pid && t->htid &&
+	    !__atomic_load_n(&t->s->dead, __ATOMIC_ACQUIRE))
+		(void)h_tgkill(t->s->pid, t->htid, CELL_INTRSIG);
+	if (thr_of(id) == t && t->s)
+		(void)h_futex_wake_shared(&t->c->ev_seq, 1);	/* its owner waits with a deadline */
+	mutex_unlock(&pl.lock);
+}
+
+uint64_t pl_thread_cputime(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+
+	return t ? __atomic_load_n(&t->cpu_ns, __ATOMIC_RELAXED) : 0;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a cell enters and leaves the host. Every host call that the filter lets through is made
+ * at one of the sites below, whose addresses layout.h fixes; filter.S says what each may do.
+ * General registers only. Nothing here trusts a register that the notary or the kernel has not
+ * checked or set.
+ */
+#include "platform/cell/stub/layout.h"
+
+	.section .text.sites, "ax"
+	/* one every 16 bytes, at CELL_SITES; the order is that of layout.h */
+	.macro at n
+	.org \n * 16, 0xcc
+	syscall
+	.endm
+sites:
+	at 0
+	ret
+	at 1
+	jmp stub_die
+	at 2
+	ret
+	at 3
+	ret
+	at 4
+	jmp after_clone
+	at 5
+	jmp after_fork
+	at 6
+	jmp after_pds
+	at 7
+	jmp after_fork1
+	at 8
+	jmp after_mad
+	at 9
+	jmp after_gate
+	at 10
+	ud2
+#define SITE(ip) sites + (ip - CELL_SITES - 2)
+
+	.text
+	.globl _start
+_start:
+	mov %rsp, %rdi
+	call boot_main
+	ud2
+
+/* void boot_switch(ctx, arg, fn): goes on with fn(ctx, arg) on the context's own stack */
+	.globl boot_switch
+boot_switch:
+	lea CTX_STACK_TOP(%rdi), %rsp
+	call *%rdx
+	ud2
+
+/* long boot_sys(nr, a, b, c, d, e, f): only before the filter */
+	.globl boot_sys
+boot_sys:
+	mov %rdi, %rax
+	mov %rsi, %rdi
+	mov %rdx, %rsi
+	mov %rcx, %rdx
+	mov %r8, %r10
+	mov %r9, %r8
+	mov 8(%rsp), %r9
+	syscall
+	ret
+
+/* long boot_spawn(flags, stack, ctid, ctx): the boot helper, a thread without a filter */
+	.globl boot_spawn
+boot_spawn:
+	mov %rcx, %r9
+	mov %rdx, %r10
+	xor %edx, %edx
+	xor %r8d, %r8d
+	mov $56, %eax
+	syscall
+	test %rax, %rax
+	jnz 1f
+	mov %r9, %rdi
+	call boot_helper
+	ud2
+1:	ret
+
+/* --- signals -------------------------------------------------------------------------- */
+
+/*
+ * The handler of every signal. A stack outside the context area means that the guest forged its
+ * alternate stack: another process could write it. Nothing but the end is safe then.
+ */
+	.globl stub_handler
+stub_handler:
+	movabs $CELL_CTX_BASE, %rax
+	mov %rsp, %rcx
+	sub %rax, %rcx
+	cmp $CELL_CTX_SPAN, %rcx
+	jae stub_die
+	pushfq				/* AC is the guest's; DF and TF the kernel has cleared */
+	andl $~0x40000, (%rsp)
+	popfq
+	mov %rsp, %rcx
+	and $~(CELL_CTX_SIZE - 1), %rcx
+	call stub_signal
+	lea 8(%rsp), %rdi
+	/* fall through: only a repaired copy fault returns */
+
+/* void stub_resume(uc): leaves through the frame at uc */
+	.globl stub_resume
+stub_resume:
+	mov %rdi, %rsp
+	mov $15, %eax
+	jmp SITE(IP_SIGRET)
+
+	.globl stub_die
+stub_die:
+	mov $99, %edi
+	mov $231, %eax
+	jmp SITE(IP_DIE)
+
+/* --- call sites: long site_X(nr, const uint64_t a[6]) ---------------------------------- */
+
+	.macro site name, ip
+	.globl \name
+\name:
+	mov %edi, %eax
+	mov %rsi, %r11
+	mov (%r11), %rdi
+	mov 8(%r11), %rsi
+	mov 16(%r11), %rdx
+	mov 24(%r11), %r10
+	mov 32(%r11), %r8
+	mov 40(%r11), %r9
+	jmp \ip
+	.endm
+
+	site site_stub, SITE(IP_STUB)
+	site site_anon, SITE(IP_ANON)
+	site site_priv, SITE(IP_PRIV)
+
+/* long site_clone(const uint64_t a[6]): a new thread of this cell; its stack is in its context */
+	.globl site_clone
+site_clone:
+	mov %rdi, %r11
+	mov (%r11), %rdi
+	mov 8(%r11), %rsi
+	mov 16(%r11), %rdx
+	mov 24(%r11), %r10
+	mov 32(%r11), %r8
+	mov 40(%r11), %r9
+	mov $56, %eax
+	jmp SITE(IP_CLONE)
+after_clone:
+	test %rax, %rax
+	jnz 1f
+	jmp stub_begin
+1:	ret
+
+/*
+ * long site_fork(const uint64_t a[6]): a new cell. The child has no context yet (they are not
+ * inherited) and uses registers only: rsp and r9, which the notary compared in the parent.
+ */
+	.globl site_fork
+site_fork:
+	mov %rdi, %r11
+	mov (%r11), %rdi
+	mov 8(%r11), %rsi
+	mov 16(%r11), %rdx
+	mov 24(%r11), %r10
+	mov 32(%r11), %r8
+	mov 40(%r11), %r9
+	mov $56, %eax
+	jmp SITE(IP_FORK)
+after_fork:
+	test %rax, %rax
+	jz 1f
+	ret
+1:	mov %r9, %r12
+	mov $1, %edi			/* PR_SET_PDEATHSIG, before anything that can wait */
+	mov $9, %esi
+	mov $157, %eax
+	jmp SITE(IP_PDS)
+after_pds:
+	movabs $CELL_CTX_BASE, %rdi
+	mov $CELL_CTX_SPAN, %esi
+	mov $3, %edx			/* PROT_READ | PROT_WRITE */
+	mov $0x11, %r10d		/* MAP_SHARED | MAP_FIXED */
+	mov %r12, %r8			/* CELL_FD_CTX | nonce << 32 */
+	xor %r9d, %r9d
+	mov $9, %eax
+	jmp SITE(IP_FORK1)
+after_fork1:
+	movabs $CELL_CTX_BASE, %rdi
+	cmp %rdi, %rax
+	jne stub_die
+	mov $CELL_CTX_SPAN, %esi
+	mov $10, %edx			/* MADV_DONTFORK */
+	mov $28, %eax
+	jmp SITE(IP_MAD)
+after_mad:
+	test %rax, %rax
+	jnz stub_die
+	/* fall through */
+
+/* A new host thread or cell: rsp lies in its context. */
+stub_begin:
+	mov %rsp, %rdi
+	and $~(CELL_CTX_SIZE - 1), %rdi
+	wrgsbase %rdi
+	and $~15, %rsp
+	push $2
+	popfq
+	call stub_born
+	ud2
+
+/*
+ * void site_gate(ctx): empties the address space. The notified call is the proof: behind it no
+ * byte of the old guest is left, and rdx, which the notary compared, names the context.
+ */
+	.globl site_gate
+site_gate:
+	mov %rdi, %rdx
+	mov $CELL_MIN, %edi
+	movabs $(CELL_TOP - CELL_MIN), %rsi
+	xor %r10d, %r10d
+	xor %r8d, %r8d
+	xor %r9d, %r9d
+	mov $11, %eax
+	jmp SITE(IP_GATE)
+after_gate:
+	test %rax, %rax
+	jnz stub_die
+	lea CTX_STACK_TOP(%rdx), %rsp
+	mov %rdx, %rdi
+	wrgsbase %rdi
+	xor %eax, %eax
+	wrfsbase %rax
+	push $2
+	popfq
+	push %rax
+	call stub_gated
+	ud2
+
+/* --- copies with fault fix-up ----------------------------------------------------------- */
+
+/* uint64_t stub_copy(to, from, n): bytes copied */
+	.globl stub_copy
+stub_copy:
+	cld
+	mov %rdx, %rcx
+	.globl copy_lo
+copy_lo:
+	rep movsb
+	.globl copy_hi
+copy_hi:
+	mov %rdx, %rax
+	sub %rcx, %rax
+	ret
+
+/* uint64_t stub_str(to, from, n): bytes copied, the NUL included */
+	.globl stub_str
+stub_str:
+	xor %eax, %eax
+1:	cmp %rdx, %rax
+	jae str_hi
+	.globl str_lo
+str_lo:
+	movzbl (%rsi, %rax), %ecx
+	mov %cl, (%rdi, %rax)
+	inc %rax
+	test %cl, %cl
+	jnz 1b
+	.globl str_hi
+str_hi:
+	ret
+
+/* int64_t stub_load32(addr), int64_t stub_cmpxchg32(addr, old, new): the word, or -EFAULT */
+	.globl stub_load32
+stub_load32:
+	.globl word_lo
+word_lo:
+	mov (%rdi), %eax
+	ret
+	.globl stub_cmpxchg32
+stub_cmpxchg32:
+	mov %esi, %eax
+	lock cmpxchg %edx, (%rdi)
+	mov %eax, %eax
+	ret
+	.globl word_hi
+word_hi:
+	mov $-14, %rax
+	ret
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stub: what a guest thread runs of ours. It publishes what happened, sleeps until the Sentry
+ * has replied, carries out the reply and goes back to the guest. It decides nothing, and is
+ * trusted with nothing: a guest can jump into the middle of it.
+ */
+#include "platform/cell/stub/stub.h"
+
+#define SIGBUS_ 7
+#define SIGSEGV_ 11
+#define SIGSYS_ 31
+
+struct cell_sig {
+	int32_t signo, err, code, pad;
+	union {
+		uint64_t addr;
+		struct {
+			uint64_t call_addr;
+			int32_t nr;
+			uint32_t arch;
+		} sys;
+	};
+};
+
+static void futex_wait(uint32_t *word, uint32_t val)
+{
+	uint64_t a[6] = {(uint64_t)word, 0, val, 0, 0, 0};
+
+	site_stub(202, a);
+}
+
+static void futex_wake(uint32_t *word)
+{
+	uint64_t a[6] = {(uint64_t)word, 1, 1, 0, 0, 0};
+
+	site_stub(202, a);
+}
+
+static int64_t run_op(struct cell_ctx *c, const struct cell_op *op)
+{
+	int64_t r;
+
+	switch (op->kind) {
+	case COP_ANON:
+		return site_anon(op->nr, op->a);
+	case COP_PRIV:
+		return site_priv(op->nr, op->a);
+	case COP_STUB:
+		return site_stub(op->nr, op->a);
+	case COP_CLONE:
+		return site_clone(op->a);
+	case COP_FORK:
+		return site_fork(op->a);
+	case COP_COPY:
+		r = (int64_t)stub_copy(op->a[0], op->a[1], op->a[2]);
+		return r;
+	case COP_STR:
+		r = (int64_t)stub_str(op->a[0], op->a[1], op->a[2]);
+		return r;
+	case COP_LOAD32:
+		return stub_load32(op->a[0]);
+	case COP_CMPXCHG32:
+		return stub_cmpxchg32(op->a[0], (uint32_t)op->a[1], (uint32_t)op->a[2]);
+	case COP_GATE:
+		site_gate(c);
+	}
+	return -38;
+}
+
+/* Runs the ops of a reply; false when one failed, and then none after it was run. */
+static int run_ops(struct cell_ctx *c)
+{
+	uint32_t n = c->nops, i;
+
+	for (i = 0; i < n && i < CELL_OPS_MAX; i++) {
+		struct cell_op *op = &c->ops[i];
+		uint32_t kind = op->kind;
+		int64_t r = run_op(c, op);
+
+		op->res = r;
+		c->op_done = i + 1;
+		if (r < 0 && r >= -4095 && kind != COP_STUB && kind < COP_COPY) {
+			c->op_done = i;
+			return 0;
+		}
+	}
+	c->op_done = i;
+	return 1;
+}
+
+/* Waits until the reply count is no longer `seen`. */
+static void await_reply(struct cell_ctx *c, uint32_t seen)
+{
+	for (uint32_t i = c->gspin; i > 0; i--) {
+		if (__atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE) != seen)
+			return;
+		__builtin_ia32_pause();
+	}
+	while (__atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE) == seen) {
+		__atomic_store_n(&c->g_wait, 1, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(&c->rp_seq, __ATOMIC_SEQ_CST) == seen)
+			futex_wait(&c->rp_seq, seen);
+		__atomic_store_n(&c->g_wait, 0, __ATOMIC_RELAXED);
+	}
+}
+
+static void publish(struct cell_ctx *c, uint32_t kind)
+{
+	c->kind = kind;
+	__atomic_store_n(&c->ev_seq, c->ev_seq + 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&c->s_wait, __ATOMIC_SEQ_CST))
+		futex_wake(&c->ev_seq);
+}
+
+static inline uint64_t rdfsbase(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(v));
+	return v;
+}
+
+static inline uint64_t rdgsbase(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("rdgsbase %0" : "=r"(v));
+	return v;
+}
+
+/*
+ * Serves replies until one leads back to the guest. `seen` is the reply count from before the
+ * event was published, so that a reply that is already there is never missed.
+ */
+static _Noreturn void serve(struct cell_ctx *c, uint32_t seen)
+{
+	for (;;) {
+		await_reply(c, seen);
+		seen = __atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE);
+		if (!run_ops(c) || c->act != CACT_RESUME) {
+			publish(c, CEV_OPS);
+			continue;
+		}
+		if (c->set_base & 1)
+			__asm__ volatile("wrfsbase %0" ::"r"(c->fs_new));
+		if (c->set_base & 2)
+			__asm__ volatile("wrgsbase %0" ::"r"(c->gs_new));
+		stub_resume(c->resume_sp);
+	}
+}
+
+/* A new host thread or cell: its reply count starts at 0. It announces nothing. */
+void stub_born(struct cell_ctx *c)
+{
+	serve(c, 0);
+}
+
+static void own_signal_state(struct cell_ctx *c)
+{
+	/* every signal but SEGV BUS ILL FPE TRAP SYS */
+	uint64_t mask = ~((1ull << 10) | (1ull << 6) | (1ull << 3) | (1ull << 7) | (1ull << 4) |
+			  (1ull << 30));
+	uint64_t ss[3] = {(uint64_t)c + CTX_ALTSTACK, 0, CTX_ALTSTACK_SIZE};
+	uint64_t m[6] = {2 /* SIG_SETMASK */, (uint64_t)&mask, 0, 8, 0, 0};
+	uint64_t s[6] = {(uint64_t)ss, 0, 0, 0, 0, 0};
+
+	site_stub(14, m);
+	site_stub(131, s);
+}
+
+/* Behind the gate: the cell is empty, this thread is its only one, the reply count is 0 again. */
+void stub_gated(struct cell_ctx *c)
+{
+	own_signal_state(c);
+	serve(c, 0);
+}
+
+static int inside(uint64_t ip, const char *lo, const char *hi)
+{
+	return ip >= (uint64_t)lo && ip < (uint64_t)hi;
+}
+
+/* A fault in a copy routine: goes on behind it. */
+static int fix_up(int sig, uint64_t addr, struct cell_uc *uc, struct cell_ctx *c)
+{
+	uint64_t ip = uc->gregs[G_RIP];
+
+	if (sig != SIGSEGV_ && sig != SIGBUS_)
+		return 0;
+	if (inside(ip, copy_lo, copy_hi))
+		uc->gregs[G_RIP] = (uint64_t)copy_hi;
+	else if (inside(ip, str_lo, str_hi))
+		uc->gregs[G_RIP] = (uint64_t)str_hi;
+	else if (inside(ip, word_lo, word_hi))
+		uc->gregs[G_RIP] = (uint64_t)word_hi;
+	else
+		return 0;
+	c->copy_addr = addr;
+	c->copy_sig = (uint32_t)sig;
+	return 1;
+}
+
+void stub_signal(int sig, const struct cell_sig *si, struct cell_uc *uc, struct cell_ctx *c)
+{
+	uint32_t seen = __atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE);
+
+	if (fix_up(sig, si->addr, uc, c))
+		return;
+	c->frame = (uint32_t)((uint64_t)uc - (uint64_t)c);
+	c->sig = sig;
+	c->code = si->code;
+	c->addr = si->addr;
+	c->arch = sig == SIGSYS_ ? si->sys.arch : 0;
+	c->fs_base = rdfsbase();
+	c->gs_base = rdgsbase();
+	publish(c, CEV_SIG);
+	serve(c, seen);
+}
