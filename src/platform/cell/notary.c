@@ -81,7 +81,7 @@ static int add_fd(uint64_t id, int hfd, uint32_t to)
 /* The first call of a forked child: its nonce says which fork it is (I2: the pid is news). */
 static int introduce(const struct seccomp_notif *n)
 {
-	const uint64_t *a = n->data.args;
+	const __u64 *a = n->data.args;
 	uint32_t nonce = (uint32_t)(a[4] >> 32);
 	struct pl_spc *s = NULL;
 	int r;
@@ -172,6 +172,6 @@ void notary_main(void *arg)
 			resp.error = r;
 		else
 			resp.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-		(void)h_ioctl(pl.listener, SECCOMP_IOCTL_NOTIF_SEND, H_ARG(&resp));
+		(void)!h_ioctl(pl.listener, SECCOMP_IOCTL_NOTIF_SEND, H_ARG(&resp));
 	}
 }

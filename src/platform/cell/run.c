@@ -334,7 +334,7 @@ void pl_kick(pl_thread_t id)
 	mutex_lock(&pl.lock);
 	if (thr_of(id) == t && t->s && t->s->pid && t->htid &&
 	    !__atomic_load_n(&t->s->dead, __ATOMIC_ACQUIRE))
-		(void)h_tgkill(t->s->pid, t->htid, CELL_INTRSIG);
+		(void)!h_tgkill(t->s->pid, t->htid, CELL_INTRSIG);
 	if (thr_of(id) == t && t->s)
 		(void)h_futex_wake_shared(&t->c->ev_seq, 1);	/* its owner waits with a deadline */
 	mutex_unlock(&pl.lock);

@@ -39,16 +39,24 @@ static int move_maps(uint64_t lo, uint64_t hi, uint64_t to)
 	return 1;
 }
 
+/* Unmaps [lo, hi) but for the contexts. */
+static void drop(uint64_t lo, uint64_t hi)
+{
+	const uint64_t c = CELL_CTX_BASE, end = CELL_CTX_BASE + CELL_CTX_SPAN;
+
+	if (lo < c)
+		SYS(__NR_munmap, lo, (hi < c ? hi : c) - lo);
+	if (hi > end)
+		SYS(__NR_munmap, lo > end ? lo : end, hi - (lo > end ? lo : end));
+}
+
 /* Clears the address space; returns where the vdso image lies then. */
 static uint64_t clear_space(uint64_t vdso, uint64_t stack_end)
 {
 	uint64_t lo = vdso, hi = vdso, at = 0;
 
 	/* the stack first, so that it cannot be taken for a neighbour of the vdso */
-	if (vdso > stack_end || !vdso)
-		SYS(__NR_munmap, CELL_MIN, stack_end - CELL_MIN);
-	else
-		SYS(__NR_munmap, vdso + 16 * PAGE, stack_end - vdso - 16 * PAGE);
+	drop(vdso && vdso < stack_end ? vdso + 16 * PAGE : CELL_MIN, stack_end);
 	if (vdso) {
 		while (hi - vdso < 16 * PAGE && is_mapped(hi))
 			hi += PAGE;
@@ -57,10 +65,8 @@ static uint64_t clear_space(uint64_t vdso, uint64_t stack_end)
 		if (move_maps(lo, hi, CELL_VDSO))
 			at = CELL_VDSO + (vdso - lo);
 	}
-	SYS(__NR_munmap, CELL_MIN, CELL_CTX_BASE - CELL_MIN);
-	SYS(__NR_munmap, CELL_CTX_BASE + CELL_CTX_SPAN,
-	    CELL_VDSO - CELL_CTX_BASE - CELL_CTX_SPAN);
-	SYS(__NR_munmap, CELL_VDSO + (hi - lo), 0x7ffffffff000 - CELL_VDSO - (hi - lo));
+	drop(CELL_MIN, CELL_VDSO);
+	drop(CELL_VDSO + (at ? hi - lo : 0), 0x7ffffffff000);
 	return at;
 }
 
@@ -108,12 +114,12 @@ void boot_helper(struct cell_ctx *c)
 
 	while (!(l = (int32_t)__atomic_load_n(&c->boot_listener, __ATOMIC_ACQUIRE)))
 		SYS(__NR_futex, &c->boot_listener, 0, 0, 0);
-	cm.fd = l;
+	cm.fd = l - 1;
 	if (l < 0)
 		msg.controllen = 0;
 	SYS(__NR_sendmsg, CELL_FD_BOOT, &msg, 0);
 	if (l > 0)
-		SYS(__NR_close, l);
+		SYS(__NR_close, l - 1);
 	SYS(__NR_close, CELL_FD_BOOT);
 	SYS(__NR_exit, 0);
 	__builtin_trap();
@@ -135,7 +141,7 @@ static void install_filter(struct cell_ctx *c)
 	if (fd == -22)
 		fd = SYS(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
 			 &prog);
-	__atomic_store_n(&c->boot_listener, (uint32_t)fd, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&c->boot_listener, (uint32_t)(fd < 0 ? fd : fd + 1), __ATOMIC_SEQ_CST);
 	uint64_t a[6] = {(uint64_t)&c->boot_listener, 1, 1, 0, 0, 0};
 
 	site_stub(__NR_futex, a);

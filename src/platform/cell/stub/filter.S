@@ -106,12 +106,12 @@ f_private:
 f_allow: ret_ ALLOW
 f_sigret:
 	ld NR
-	jeq 15, f_allow
-	ret_ TRAP
+	jne 15, f_trap2
+	ret_ ALLOW
 f_die:
 	ld NR
-	jeq 231, f_allow
-	ret_ TRAP
+	jne 231, f_trap2
+	ret_ ALLOW
 f_pds:
 	ld NR
 	jne 157, f_trap2
@@ -140,66 +140,66 @@ f_stub:
 	ret_ TRAP
 f_futex:
 	ld ARG(0)+HI
-	jne CELL_CTX_HI, f_trap2
+	jne CELL_CTX_HI, f_trap3
 	ld ARG(1)
-	jlt 2, f_allow2
-	ret_ TRAP
+	jge 2, f_trap3
+	ret_ ALLOW
 f_altstack:
 	ld ARG(1)
-	jne 0, f_trap2
+	jne 0, f_trap3
 	ld ARG(1)+HI
-	jne 0, f_trap2
+	jne 0, f_trap3
 	ret_ ALLOW
 f_mask:
 	ld ARG(2)
-	jne 0, f_trap2
+	jne 0, f_trap3
 	ld ARG(2)+HI
-	jne 0, f_trap2
+	jne 0, f_trap3
 	ret_ ALLOW
 f_close:
 	ld ARG(0)
-	jge CELL_FD_LENT_END, f_trap2
-	jlt CELL_FD_LENT, f_trap2
+	jge CELL_FD_LENT_END, f_trap3
+	jlt CELL_FD_LENT, f_trap3
 	ret_ ALLOW
 f_clock:
 	ld ARG(0)
-	jne 3, f_trap2			/* CLOCK_THREAD_CPUTIME_ID */
+	jne 3, f_trap3			/* CLOCK_THREAD_CPUTIME_ID */
 	ld ARG(1)+HI
-	jne CELL_CTX_HI, f_trap2
-	/* fall through */
-f_allow2: ret_ ALLOW
+	jne CELL_CTX_HI, f_trap3
+	ret_ ALLOW
+f_trap3: ret_ TRAP
 
 f_anon:
 	ld ARG(0)+HI
-	jge CELL_TOP_HI, f_trap3
+	jge CELL_TOP_HI, f_trap4
 	jne 0, f_len
 	ld ARG(0)
-	jlt CELL_MIN, f_trap3
+	jlt CELL_MIN, f_trap4
 f_len:	ld ARG(1)+HI
-	jge CELL_GUARD_HI, f_trap3
+	jge CELL_GUARD_HI, f_trap4
 	ld NR
-	jeq 11, f_allow2
+	jeq 11, f_allow4		/* munmap */
 	jeq 28, f_advice
-	jeq 10, f_prot
-	jne 9, f_trap3
+	jeq 10, f_prot			/* mprotect */
+	jne 9, f_trap4
 	ld ARG(3)
 	and_ ~0x2c000			/* MAP_NORESERVE, MAP_STACK, MAP_POPULATE */
-	jne 0x32, f_trap3		/* MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS */
+	jne 0x32, f_trap4		/* MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS */
 	ld ARG(3)+HI
-	jne 0, f_trap3
+	jne 0, f_trap4
 f_prot:	ld ARG(2)
-	jge 8, f_trap3
+	jge 8, f_trap4
 	ret_ ALLOW
 f_advice:
 	ld ARG(2)
-	jlt 5, f_allow3			/* NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED */
-	jeq 8, f_allow3			/* FREE */
-	jeq 10, f_allow3		/* DONTFORK DOFORK */
-	jeq 11, f_allow3
-	jlt 14, f_trap3
-	jlt 24, f_allow3		/* HUGEPAGE ... POPULATE_WRITE */
-f_trap3: ret_ TRAP
-f_allow3: ret_ ALLOW
+	jlt 5, f_allow4			/* NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED */
+	jeq 8, f_allow4			/* FREE */
+	jeq 10, f_allow4		/* DONTFORK DOFORK */
+	jeq 11, f_allow4
+	jlt 14, f_trap4
+	jlt 24, f_allow4		/* HUGEPAGE ... POPULATE_WRITE */
+f_trap4: ret_ TRAP
+f_allow4: ret_ ALLOW
 
 f_clone:
 	ld NR

@@ -57,7 +57,7 @@ struct cell_ctx {
 	uint32_t copy_sig;
 	uint32_t cpu;
 	uint32_t htid;		/* CLONE_PARENT_SETTID of this thread */
-	uint32_t boot_listener;
+	uint32_t boot_listener;	/* descriptor + 1, or -errno */
 	uint32_t boot_helper;
 	uint32_t boot_err;
 	uint64_t vdso;		/* where the host's vdso image lies, 0 = nowhere */

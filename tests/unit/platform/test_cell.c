@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cell platform with tiny guests loaded by hand; this file plays the kernel. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "host/thread.h"
+#include "lib/log.h"
+#include "platform/platform.h"
+
+#define CODE 0x400000ull
+#define STACK 0x7f0000000000ull
+#define BLOB(n)                                                                                    \
+	extern const char guest_##n[], guest_##n##_end[]
+BLOB(hello);
+BLOB(loop);
+BLOB(spin);
+BLOB(segv);
+BLOB(fork);
+BLOB(evil);
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+}
+
+static void map(pl_thread_t t, uint64_t addr, uint64_t len, int prot)
+{
+	struct pl_op op = {.kind = PL_OP_MAP_ANON, .addr = addr, .len = len, .prot = prot};
+
+	assert_int_equal(pl_op(t, &op), 0);
+}
+
+static void load(pl_space_t *s, pl_thread_t *t, const char *lo, const char *hi, uint64_t arg)
+{
+	struct l_regs r = {.rip = CODE, .rsp = STACK + 0x8000, .rdi = arg, .eflags = 0x202};
+
+	assert_int_equal(pl_space_create(s, t), 0);
+	map(*t, CODE, 0x1000, PROT_READ | PROT_WRITE | PROT_EXEC);
+	map(*t, STACK, 0x10000, PROT_READ | PROT_WRITE);
+	assert_int_equal(pl_copy_out(*t, CODE, lo, (size_t)(hi - lo)), hi - lo);
+	pl_set_regs(*t, &r);
+}
+#define LOAD(s, t, n, arg) load(s, t, guest_##n, guest_##n##_end, arg)
+
+static void test_hello(void **state)
+{
+	struct pl_event ev;
+	pl_space_t s;
+	pl_thread_t t;
+	char text[64];
+
+	LOAD(&s, &t, hello, 0);
+	assert_int_equal(pl_run(t, &ev), 0);
+	assert_int_equal(ev.kind, PL_EV_SYSCALL);
+	assert_int_equal(ev.nr, SYS_write);
+	assert_int_equal(ev.args[2], 6);
+	assert_int_equal(pl_copy_in(t, text, ev.args[1], 6), 6);
+	assert_memory_equal(text, "hello\n", 6);
+	assert_int_equal(pl_copy_in(t, text, 0x300000, 6), 0);
+	pl_set_result(t, 6);
+	assert_int_equal(pl_run(t, &ev), 0);
+	assert_int_equal(ev.nr, SYS_exit);
+	assert_int_equal(ev.args[0], 6);
+	pl_thread_put(t, true, true);
+}
+
+static void test_memory(void **state)
+{
+	struct pl_op op = {.kind = PL_OP_MAP_FILE, .addr = 0x500000, .len = 0x2000,
+			   .prot = PROT_READ, .flags = MAP_PRIVATE};
+	static char buf[40000], back[40000];
+	pl_space_t s;
+	pl_thread_t t;
+	uint32_t seen;
+
+	LOAD(&s, &t, hello, 0);
+	op.hfd = memfd_create("x", 0);
+	assert_int_equal(ftruncate(op.hfd, 0x2000), 0);
+	assert_int_equal(pwrite(op.hfd, "file", 5, 0x1000), 5);
+	assert_int_equal(pl_op(t, &op), 0);
+	assert_int_equal(pl_copy_in_str(t, back, 0x501000, 64), 5);
+	assert_string_equal(back, "file");
+	assert_int_equal(pl_copy_out(t, 0x501000, "x", 1), 0);
+	op = (struct pl_op){.kind = PL_OP_MREMAP, .old_addr = 0x500000, .old_len = 0x2000,
+			    .addr = 0x600000, .len = 0x2000};
+	assert_int_equal(pl_op(t, &op), 0);
+	assert_int_equal(pl_copy_in_str(t, back, 0x501000, 64), 0);
+	assert_int_equal(pl_copy_in_str(t, back, 0x601000, 64), 5);
+	op = (struct pl_op){.kind = PL_OP_UNMAP, .addr = 0x600000, .len = 0x2000};
+	assert_int_equal(pl_op(t, &op), 0);
+	assert_int_equal(pl_copy_in_str(t, back, 0x601000, 64), 0);
+	/* copies across a bounce area; a short one stops at the fault */
+	for (unsigned i = 0; i < sizeof(buf); i++)
+		buf[i] = (char)(i * 7);
+	map(t, 0x700000, 40960, PROT_READ | PROT_WRITE);
+	assert_int_equal(pl_copy_out(t, 0x700000, buf, sizeof(buf)), sizeof(buf));
+	assert_int_equal(pl_copy_in(t, back, 0x700000, sizeof(back)), sizeof(back));
+	assert_memory_equal(buf, back, sizeof(buf));
+	assert_int_equal(pl_copy_in(t, back, 0x700000 + 40000, 4000), 960);
+	assert_int_equal(pl_atomic32(t, PL_CMPXCHG, 0x700000, 0, 1, &seen), 0);
+	assert_int_equal(pl_atomic32(t, PL_LOAD, 0x300000, 0, 0, &seen), -EFAULT);
+	/* longer than GUARD: by order */
+	map(t, 0x10000000000, 0x20000000000, PROT_NONE);
+	op = (struct pl_op){.kind = PL_OP_UNMAP, .addr = 0x10000000000, .len = 0x20000000000};
+	assert_int_equal(pl_op(t, &op), 0);
+	pl_thread_put(t, true, true);
+}
+
+static void test_fault(void **state)
+{
+	struct pl_event ev;
+	struct l_regs r;
+	pl_space_t s;
+	pl_thread_t t;
+
+	LOAD(&s, &t, segv, 0);
+	assert_int_equal(pl_run(t, &ev), 0);
+	assert_int_equal(ev.kind, PL_EV_FAULT);
+	assert_int_equal(ev.fault.signo, SIGSEGV);
+	assert_int_equal(ev.fault.code, SEGV_MAPERR);
+	assert_int_equal(ev.fault.addr, 0x1234000);
+	pl_get_regs(t, &r);
+	assert_int_equal(r.rip, CODE + 5);
+	r.rip += 2;
+	pl_set_regs(t, &r);
+	assert_int_equal(pl_run(t, &ev), 0);
+	assert_int_equal(ev.kind, PL_EV_FAULT);
+	assert_int_equal(ev.fault.signo, SIGSEGV);
+	pl_get_regs(t, &r);
+	assert_int_equal(r.rip, CODE + 7);
+	pl_space_kill(s);
+	assert_int_equal(pl_run(t, &ev), 0);
+	assert_int_equal(ev.kind, PL_EV_GONE);
+	pl_thread_put(t, true, true);
+}
+
+static pl_thread_t kick_me;
+static void kicker(void *arg)
+{
+	usleep(50000);
+	pl_kick(kick_me);
+}
+
+static void test_kick(void **state)
+{
+	struct pl_event ev;
+	pl_space_t s;
+	pl_thread_t t;
+
+	LOAD(&s, &t, spin, 0);
+	kick_me = t;
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(h_thread_spawn(kicker, NULL, 0), 0);
+		assert_int_equal(pl_run(t, &ev), 0);
+		assert_int_equal(ev.kind, PL_EV_INTR);
+	}
+	pl_kick(t);
+	assert_int_equal(pl_run(t, &ev), 0);
+	assert_int_equal(ev.kind, PL_EV_INTR);
+	pl_thread_put(t, true, true);
+}
+
+static void test_fork(void **state)
+{
+	struct pl_event ev;
+	struct l_regs r;
+	pl_space_t s, s2;
+	pl_thread_t t, t2;
+
+	LOAD(&s, &t, fork, 0);
+	assert_int_equal(pl_run(t, &ev), 0);
+	assert_int_equal(ev.nr, SYS_fork);
+	pl_get_regs(t, &r);
+	r.rax = 0;
+	assert_int_equal(pl_space_fork(t, &r, &s2, &t2), 0);
+	pl_set_result(t, 7);
+	assert_int_equal(pl_run(t, &ev), 0);
+	assert_int_equal(ev.nr, SYS_exit);
+	assert_int_equal(ev.args[0], 7);
+	pl_thread_put(t, true, true);
+	assert_int_equal(pl_run(t2, &ev), 0);
+	assert_int_equal(ev.nr, SYS_exit);
+	assert_int_equal(ev.args[0], 0);
+	pl_thread_put(t2, true, true);
+}
+
+static void test_evil(void **state)
+{
+	struct pl_event ev;
+	pl_space_t s;
+	pl_thread_t t;
+
+	LOAD(&s, &t, evil, 0);
+	/* numbers outside the site's list come as system calls, the rest as EPERM */
+	for (;;) {
+		assert_int_equal(pl_run(t, &ev), 0);
+		assert_int_equal(ev.kind, PL_EV_SYSCALL);
+		if (ev.nr == SYS_exit && ev.args[0] != 1)
+			break;
+		pl_set_result(t, -EPERM);
+	}
+	assert_int_equal(ev.args[0], 0);
+	pl_thread_put(t, true, true);
+}
+
+static void test_speed(void **state)
+{
+	const uint64_t n = 20000;
+	struct pl_event ev;
+	pl_space_t s;
+	pl_thread_t t;
+	int64_t t0, t1;
+
+	LOAD(&s, &t, loop, n);
+	t0 = now_ns();
+	for (uint64_t i = 0; i < n; i++) {
+		assert_int_equal(pl_run(t, &ev), 0);
+		pl_set_result(t, 1);
+	}
+	t1 = now_ns();
+	print_message("system call round trip: %ld ns\n", (long)((t1 - t0) / (int64_t)n));
+	pl_thread_put(t, true, true);
+	t0 = now_ns();
+	for (int i = 0; i < 200; i++) {
+		assert_int_equal(pl_space_create(&s, &t), 0);
+		pl_thread_put(t, true, true);
+	}
+	print_message("blank space, made and ended: %ld us\n",
+		      (long)((now_ns() - t0) / 200000));
+}
+
+static int setup(void **state)
+{
+	static char path[512];
+	struct pl_boot boot = {.ncpus = 2, .debug = getenv("PL_DEBUG") != NULL};
+	ssize_t n = readlink("/proc/self/exe", path, 400);
+
+	if (n < 0)
+		return -1;
+	strcpy(strstr(path, "/tests/"), "/src/platform/cell/stub/brig-cell");
+	log_open(2, LOG_WARN, "test");
+	boot.cell_hfd = open(path, O_RDONLY | O_CLOEXEC);
+	n = pl_init(&boot);
+	if (n)
+		print_error("pl_init: %d\n", (int)n);
+	return n ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+	pl_shutdown();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hello), cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_fault), cmocka_unit_test(test_kick),
+		cmocka_unit_test(test_fork),  cmocka_unit_test(test_evil),
+		cmocka_unit_test(test_speed),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
