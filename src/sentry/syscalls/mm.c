@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* System calls of address spaces: decode and check, then mm/. */
+#include <errno.h>
+#include <sys/mman.h>
+#include "lib/checked.h"
+#include "sentry/core/kheap.h"
+#include "sentry/mm/mm.h"
+#include "sentry/mm/uaccess.h"
+#include "sentry/syscalls/handlers.h"
+#include "sentry/task/task.h"
+
+int64_t sys_mmap(struct task *t, const struct sysargs *a)
+{
+	int flags = ARG_INT(3);
+	struct file *f = NULL;
+	int64_t r;
+
+	if (a->a[5] & ~PAGE_MASK)
+		return -EINVAL;
+	if (!(flags & MAP_ANONYMOUS)) {
+		f = fd_get(t, ARG_INT(4));
+		if (!f)
+			return -EBADF;
+	}
+	r = mm_mmap_reply(t, a->a[0], a->a[1], ARG_INT(2), flags, f, a->a[5]);
+	if (f)
+		file_put(f);
+	return r;
+}
+
+int64_t sys_munmap(struct task *t, const struct sysargs *a)
+{
+	return mm_munmap_reply(t, a->a[0], a->a[1]);
+}
+
+int64_t sys_mprotect(struct task *t, const struct sysargs *a)
+{
+	return mm_mprotect_reply(t, a->a[0], a->a[1], ARG_INT(2));
+}
+
+/* No protection keys: a key other than "none" is invalid, as on hardware without them. */
+int64_t sys_pkey_mprotect(struct task *t, const struct sysargs *a)
+{
+	return ARG_INT(3) == -1 ? mm_mprotect_reply(t, a->a[0], a->a[1], ARG_INT(2)) : -EINVAL;
+}
+
+int64_t sys_pkey_alloc(struct task *t, const struct sysargs *a)
+{
+	if (ARG_U32(0) || (ARG_U32(1) & ~3u))
+		return -EINVAL;
+	return -ENOSPC;
+}
+
+int64_t sys_pkey_free(struct task *t, const struct sysargs *a)
+{
+	return -EINVAL;
+}
+
+int64_t sys_brk(struct task *t, const struct sysargs *a)
+{
+	return mm_brk(t, a->a[0]);
+}
+
+int64_t sys_mremap(struct task *t, const struct sysargs *a)
+{
+	return mm_mremap(t, a->a[0], a->a[1], a->a[2], ARG_INT(3), a->a[4]);
+}
+
+int64_t sys_madvise(struct task *t, const struct sysargs *a)
+{
+	return mm_madvise(t, a->a[0], a->a[1], ARG_INT(2));
+}
+
+int64_t sys_mlock(struct task *t, const struct sysargs *a)
+{
+	return mm_mlock(t, a->a[0], a->a[1], true);
+}
+
+int64_t sys_mlock2(struct task *t, const struct sysargs *a)
+{
+	if (ARG_INT(2) & ~1 /* MLOCK_ONFAULT */)
+		return -EINVAL;
+	return mm_mlock(t, a->a[0], a->a[1], true);
+}
+
+int64_t sys_munlock(struct task *t, const struct sysargs *a)
+{
+	return mm_mlock(t, a->a[0], a->a[1], false);
+}
+
+int64_t sys_mlockall(struct task *t, const struct sysargs *a)
+{
+	int f = ARG_INT(0);
+
+	if (!f || (f & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) || f == MCL_ONFAULT)
+		return -EINVAL;
+	return mm_mlockall(t, f);
+}
+
+int64_t sys_munlockall(struct task *t, const struct sysargs *a)
+{
+	return mm_mlockall(t, 0);
+}
+
+int64_t sys_mseal(struct task *t, const struct sysargs *a)
+{
+	return mm_mseal(t, a->a[0], a->a[1], a->a[2]);
+}
+
+/* One step of msync: the first mapping at or behind *at, its file when it must be written. */
+static bool sync_step(struct mm *mm, uint64_t *at, uint64_t end, int flags, struct file **f, int *err)
+{
+	struct vma *v;
+
+	*f = NULL;
+	mutex_lock(&mm->lock);
+	v = mm_find_locked(mm, *at);
+	if (!v || v->start >= end) {
+		*err = -ENOMEM;
+		*at = end;
+	} else {
+		if (v->start > *at)
+			*err = -ENOMEM;
+		if ((flags & MS_INVALIDATE) && (v->flags & VMA_LOCKED))
+			*err = -EBUSY;
+		else if ((flags & MS_SYNC) && v->file && (v->flags & VMA_SHARED))
+			*f = file_get(v->file);
+		*at = v->end;
+	}
+	mutex_unlock(&mm->lock);
+	return *at < end && *err != -EBUSY;
+}
+
+int64_t sys_msync(struct task *t, const struct sysargs *a)
+{
+	uint64_t at = a->a[0], len = a->a[1], end;
+	int flags = ARG_INT(2), err = 0, r;
+	bool more = true;
+	struct file *f;
+
+	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || (at & ~PAGE_MASK))
+		return -EINVAL;
+	if ((flags & MS_ASYNC) && (flags & MS_SYNC))
+		return -EINVAL;
+	if ((len && !page_up(len, &len)) || __builtin_add_overflow(at, len, &end))
+		return -ENOMEM;
+	while (at < end && more) {
+		more = sync_step(t->mm, &at, end, flags, &f, &err);
+		if (!f)
+			continue;
+		r = file_ops(f)->fsync ? file_ops(f)->fsync(f, true) : 0;
+		file_put(f);
+		if (r)
+			return r;
+	}
+	return err;
+}
+
+/* The host keeps the pages and is not asked: what is mapped counts as resident. */
+int64_t sys_mincore(struct task *t, const struct sysargs *a)
+{
+	uint64_t at = a->a[0], pages, len, done;
+	uint8_t ones[512];
+
+	if (at & ~PAGE_MASK)
+		return -EINVAL;
+	if (!range_within(at, a->a[1], 0, t->mm->task_top) || (a->a[1] && !page_up(a->a[1], &len)))
+		return -ENOMEM;
+	pages = a->a[1] ? len / PAGE_SIZE : 0;
+	if (access_check(t, ARG_UADDR(2), pages, true))
+		return -EFAULT;
+	if (!mm_range_ok(t->mm, at, pages * PAGE_SIZE, 0))
+		return -ENOMEM;
+	__builtin_memset(ones, 1, sizeof(ones));
+	for (done = 0; done < pages; done += min(pages - done, sizeof(ones)))
+		if (copy_out(t, UADDR(a->a[2] + done), ones, min(pages - done, sizeof(ones))))
+			return -EFAULT;
+	return 0;
+}
