@@ -81,3 +81,24 @@ void task_wait_state(struct task *t, bool sleeping);
 
 /* CLOCK_MONOTONIC of the host, ns. */
 uint64_t now_mono(void);
+
+/* Sleeps (interruptibly) until cond holds: 0, -ERESTARTSYS or -ETIMEDOUT. cond takes the object's
+ * lock itself; it is evaluated once more before an error is believed (R4). */
+#define wait_event(t, wq, deadline, cond)                                                          \
+	({                                                                                         \
+		struct waiter wait_event_w_;                                                       \
+		int wait_event_r_ = 0;                                                             \
+		if (!(cond)) {                                                                     \
+			wait_begin(&wait_event_w_, (wq), (t));                                     \
+			while (!(cond)) {                                                          \
+				wait_event_r_ = wait_sleep((t), WAIT_INTERRUPTIBLE, (deadline));   \
+				if (wait_event_r_) {                                               \
+					if (cond)                                                  \
+						wait_event_r_ = 0;                                 \
+					break;                                                     \
+				}                                                                  \
+			}                                                                          \
+			wait_end(&wait_event_w_);                                                  \
+		}                                                                                  \
+		wait_event_r_;                                                                     \
+	})

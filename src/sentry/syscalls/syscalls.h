@@ -50,3 +50,6 @@ bool syscall_needs_regs(uint32_t nr);
 uint64_t syscall_enosys_count(uint32_t nr);
 /* One log line per number that was refused. */
 void syscall_log_enosys(void);
+
+/* poll(2) goes on after an interruption (RESTART_POLL): poll.c */
+int64_t poll_restart(struct task *t);

@@ -40,3 +40,13 @@ struct pollset {
 };
 void pollset_init(struct pollset *ps, struct task *t);
 void pollset_fini(struct pollset *ps);
+
+/* One descriptor of poll or select: f is owned by the caller; `want` includes
+ * EPOLLERR and EPOLLHUP where they count; got keeps what it was when f is NULL. */
+struct pollent {
+	struct file *f;
+	uint32_t want, got;
+};
+/* Entries with something in `got`; 0 when the deadline (0: do not wait) has passed;
+ * -ERESTARTNOHAND, -ENOMEM. */
+must_check int pollset_wait(struct task *t, struct pollent *e, unsigned n, uint64_t deadline);

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include "sentry/vfs/vfs.h"
+
+/* flags: EFD_SEMAPHORE, EFD_NONBLOCK */
+must_check int eventfd_new(uint32_t count, unsigned flags, struct file **out);
