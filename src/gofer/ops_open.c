@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finding and opening objects: attach, walk, getfd, open, create. */
 #include <errno.h>
+#include <sys/sysmacros.h>
 #include "gofer/gofer_int.h"
 #include "host/file.h"
 
@@ -107,6 +108,37 @@ int op_getfd(struct channel *ch, struct wire_r *r)
 	else
 		ch->rep.pins[ch->rep.npins++] = h;	/* no node: stays when sending fails */
 	return rc;
+}
+
+int op_peek(struct channel *ch, struct wire_r *r)
+{
+	uint64_t dir = wire_get_u64(r);
+	size_t len;
+	const char *name = wire_get_str(r, GOFER_NAME_MAX, &len);
+	struct href h = {0};
+	struct statx st;
+	struct stat dst;
+
+	if (!wire_done(r))
+		return -EPROTO;
+	if (!name_ok(name, len))
+		return -EINVAL;
+	int rc = handle_pin(dir, &h);
+	if (rc)
+		return rc;
+	rc = h_fstat(h.hfd, &dst);
+	if (!rc)
+		rc = S_ISDIR(dst.st_mode) ? public_check(&h, &dst, S_IXOTH) : -ENOTDIR;
+	if (!rc)
+		rc = h_statx(h.hfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_INO | STATX_BTIME,
+			     &st);
+	handle_unpin(&h);
+	if (rc)
+		return rc;
+	wire_put_u64(&ch->rep.w, gnu_dev_makedev(st.stx_dev_major, st.stx_dev_minor));
+	wire_put_u64(&ch->rep.w, st.stx_ino);
+	wire_put_u64(&ch->rep.w, gofer_born(st.stx_btime.tv_sec, st.stx_btime.tv_nsec));
+	return 0;
 }
 
 #define OPEN_FLAGS (O_ACCMODE | O_TRUNC | O_DIRECTORY | O_DIRECT)

@@ -60,8 +60,16 @@ enum gofer_op {
 	GOFER_GETFD,		/* u64 h -> one fd (O_PATH): the Sentry gave its own up */
 	GOFER_FORGET,		/* u32 n, n * u64 h; no reply */
 	GOFER_REOPEN_RO,	/* one fd (a memfd) -> one fd: another description, O_RDONLY */
+	GOFER_PEEK,		/* u64 dir, str name -> u64 dev, u64 ino, u64 born: what the name is now,
+				 * without a handle; born tells reused inode numbers apart */
 	GOFER_OP_END
 };
+
+/* A birth time as one number; 0 where the file system has none. */
+static inline uint64_t gofer_born(int64_t sec, uint32_t nsec)
+{
+	return (uint64_t)sec * 1000000000u + nsec;
+}
 
 /* Bits of GOFER_SETATTR.valid; nsec may be UTIME_NOW. */
 #define GOFER_SET_MODE 1u

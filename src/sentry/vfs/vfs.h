@@ -289,6 +289,7 @@ void inode_put(struct inode *i);
 void inode_fill_stat(const struct inode *i, struct kstat *st);
 int inode_set_attr(struct inode *i, const struct iattr *a);	/* generic setattr on fields; lock held */
 int inode_permission(struct inode *i, int mask, const struct cred *cred);
+int inode_generic_permission(struct inode *i, int mask, const struct cred *cred);	/* mode bits and capabilities */
 int vfs_getattr(const struct path *p, struct kstat *st, unsigned query);
 int vfs_setattr(const struct path *p, struct iattr *a, const struct cred *cred);	/* all checks of chmod, chown, utimens, truncate */
 struct l_timespec now_real(void);	/* coarse, as Linux stamps files */

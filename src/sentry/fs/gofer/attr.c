@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attributes: always the host's own, read on our descriptor; changed through the Gofer. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "host/file.h"
+#include "host/time.h"
+#include "sentry/fs/gofer/gofer_int.h"
+
+static struct l_timespec l_time(struct timespec t)
+{
+	return (struct l_timespec){t.tv_sec, t.tv_nsec};
+}
+
+int gofer_getattr(struct inode *i, struct kstat *st, unsigned query)
+{
+	struct gofer_inode *g = to_gofer(i);
+	struct stat hs;
+	int rc = gofer_stat(g, &hs);
+
+	if (rc)
+		return rc;
+	inode_fill_stat(i, st);
+	st->dev = hs.st_dev;
+	st->ino = hs.st_ino;
+	st->mode = hs.st_mode;
+	st->nlink = hs.st_nlink;
+	st->rdev = hs.st_rdev;
+	st->size = (uint64_t)hs.st_size;
+	st->blocks = (uint64_t)hs.st_blocks;
+	st->blksize = (uint64_t)hs.st_blksize;
+	st->atime = l_time(hs.st_atim);
+	st->mtime = l_time(hs.st_mtim);
+	st->ctime = l_time(hs.st_ctim);
+	st->btime = (struct l_timespec){(int64_t)(g->born / 1000000000u), (int64_t)(g->born % 1000000000u)};
+	st->has_btime = g->born != 0;
+	return 0;
+}
+
+/*
+ * A walk asks for permission on a directory and then whether its cached entry holds: both need
+ * the same fstat. The thread that made one a moment ago uses it again.
+ */
+#define STAMP_FRESH_NS 10000
+
+static _Thread_local struct {
+	const struct gofer_inode *g;
+	uint64_t h;
+	struct stamp s;
+	int64_t when;
+} last;
+
+static uint64_t stamp_ns(struct timespec t)
+{
+	return (uint64_t)t.tv_sec * NSEC_PER_SEC + (uint64_t)t.tv_nsec;
+}
+
+static int stat_dir(struct gofer_inode *dir)
+{
+	struct stat st;
+	int rc = gofer_stat(dir, &st);
+
+	last.g = NULL;
+	if (rc)
+		return rc;
+	last.g = dir, last.h = dir->h;
+	last.s = (struct stamp){stamp_ns(st.st_mtim), stamp_ns(st.st_ctim)};
+	last.when = h_now();
+	return 0;
+}
+
+int gofer_stamp(struct gofer_inode *dir, struct stamp *s, bool fresh)
+{
+	if (fresh || last.g != dir || last.h != dir->h || h_now() - last.when > STAMP_FRESH_NS) {
+		int rc = stat_dir(dir);
+		if (rc)
+			return rc;
+	}
+	*s = last.s;
+	return 0;
+}
+
+/* Git's rule for its index: what changed in the same tick of the file system's clock leaves the
+ * same stamp. A clock tick is at most 10 ms on Linux; some file systems keep coarser times. The
+ * ctime decides: it moves with every change and nobody can set it. */
+#define RACY_NS 20000000ll
+
+void stamp_settle(struct stamp *s)
+{
+	uint64_t now = (uint64_t)h_clock_ns(CLOCK_REALTIME), newest = s->b;
+	uint64_t tick = newest % NSEC_PER_SEC ? RACY_NS : 2 * NSEC_PER_SEC;
+
+	if (newest + tick >= now)
+		*s = (struct stamp){0, 0};
+}
+
+int gofer_permission(struct inode *i, int mask, const struct cred *cred)
+{
+	struct gofer_inode *g = to_gofer(i);
+	struct stat st;
+	int rc = S_ISDIR(i->mode) ? stat_dir(g) : gofer_stat(g, &st);
+
+	return rc ? rc : inode_generic_permission(i, mask, cred);
+}
+
+static uint64_t time_nsec(const struct l_timespec *t, bool now)
+{
+	return now ? UTIME_NOW : (uint64_t)t->nsec;
+}
+
+static uint32_t killed_priv(uint32_t mode)
+{
+	mode &= ~(uint32_t)S_ISUID;
+	return (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) ? mode & ~(uint32_t)S_ISGID : mode;
+}
+
+/* ftruncate on a description of ours needs no Gofer. */
+static int truncate_open(struct gofer_inode *g, uint64_t size)
+{
+	hh_t h = !hh_is_none(g->desc[DESC_RW].h) ? g->desc[DESC_RW].h : g->desc[DESC_WO].h;
+
+	if (hh_is_none(h) || size > INT64_MAX)
+		return -EINVAL;
+	int rc = h_ftruncate(hh_fd(h), (int64_t)size);
+	return rc == -EFBIG || rc == -ENOSPC || rc == -EPERM || rc == -EDQUOT || rc == -EINVAL ||
+	       rc == -ETXTBSY || rc == 0 ? rc : -EIO;
+}
+
+int gofer_setattr(struct inode *i, const struct iattr *a)
+{
+	struct gofer_inode *g = to_gofer(i);
+	uint32_t valid = a->valid, mode = a->mode, set = 0;
+	struct gcall c;
+
+	if (valid & ATTR_KILL_PRIV && !(valid & ATTR_MODE)) {
+		mode = killed_priv(i->mode);
+		if (mode != i->mode)
+			valid |= ATTR_MODE;
+	}
+	if (valid & ATTR_SIZE && a->file && a->file->mode & FMODE_WRITE) {
+		int rc = truncate_open(g, a->size);
+		if (rc)
+			return rc;
+		valid &= ~(uint32_t)(ATTR_SIZE | ATTR_MTIME_NOW);	/* it set the times too */
+		if (!(a->valid & ATTR_MTIME_NOW))
+			valid = a->valid & ~(uint32_t)ATTR_SIZE;
+		else
+			valid &= ~(uint32_t)ATTR_MTIME;
+	}
+	set |= valid & ATTR_MODE ? GOFER_SET_MODE : 0;
+	set |= valid & ATTR_UID ? GOFER_SET_UID : 0;
+	set |= valid & ATTR_GID ? GOFER_SET_GID : 0;
+	set |= valid & ATTR_SIZE ? GOFER_SET_SIZE : 0;
+	set |= valid & ATTR_ATIME ? GOFER_SET_ATIME : 0;
+	set |= valid & ATTR_MTIME ? GOFER_SET_MTIME : 0;
+	if (!set)
+		return 0;
+	gcall_begin(&c, GOFER_SETATTR);
+	wire_put_u64(&c.w, g->h);
+	wire_put_u32(&c.w, set);
+	wire_put_u32(&c.w, mode & 07777);
+	wire_put_u32(&c.w, gofer_to_host_uid(a->uid));
+	wire_put_u32(&c.w, gofer_to_host_gid(a->gid));
+	wire_put_u64(&c.w, a->size);
+	wire_put_u64(&c.w, (uint64_t)a->atime.sec);
+	wire_put_u64(&c.w, time_nsec(&a->atime, valid & ATTR_ATIME_NOW));
+	wire_put_u64(&c.w, (uint64_t)a->mtime.sec);
+	wire_put_u64(&c.w, time_nsec(&a->mtime, valid & ATTR_MTIME_NOW));
+	int rc = gcall_send(&c);
+	gcall_end(&c);
+	return rc;
+}
+
+static bool xattr_ours(const char *name)
+{
+	return strncmp(name, "user.", 5) == 0 && strlen(name) <= GOFER_XATTR_NAME_MAX;
+}
+
+/* The bytes that follow a length in the reply. */
+static int64_t take_bytes(struct gcall *c, void *buf, size_t cap)
+{
+	uint32_t n = wire_get_u32(&c->r);
+
+	if (c->r.bad || n > GOFER_XATTR_MAX || (cap && n > cap))
+		return -EIO;
+	if (cap)
+		wire_get(&c->r, buf, n);
+	return wire_done(&c->r) ? (int64_t)n : -EIO;
+}
+
+int64_t gofer_getxattr(struct inode *i, const char *name, void *buf, size_t cap)
+{
+	struct gcall c;
+
+	if (!xattr_ours(name))
+		return -EOPNOTSUPP;
+	gcall_begin(&c, GOFER_GETXATTR);
+	wire_put_u64(&c.w, to_gofer(i)->h);
+	wire_put_str(&c.w, name);
+	wire_put_u32(&c.w, (uint32_t)min(cap, (size_t)GOFER_XATTR_MAX));
+	int64_t rc = gcall_send(&c);
+	if (!rc)
+		rc = take_bytes(&c, buf, cap);
+	gcall_end(&c);
+	return rc;
+}
+
+int gofer_setxattr(struct inode *i, const char *name, const void *buf, size_t n, int flags)
+{
+	struct gcall c;
+
+	if (!xattr_ours(name))
+		return -EOPNOTSUPP;
+	if (n > GOFER_XATTR_MAX)
+		return -E2BIG;
+	gcall_begin(&c, GOFER_SETXATTR);
+	wire_put_u64(&c.w, to_gofer(i)->h);
+	wire_put_str(&c.w, name);
+	wire_put_u32(&c.w, (uint32_t)flags);
+	wire_put_u32(&c.w, (uint32_t)n);
+	wire_put(&c.w, buf, n);
+	int rc = gcall_send(&c);
+	gcall_end(&c);
+	return rc;
+}
+
+int64_t gofer_listxattr(struct inode *i, char *buf, size_t cap)
+{
+	struct gcall c;
+
+	gcall_begin(&c, GOFER_LISTXATTR);
+	wire_put_u64(&c.w, to_gofer(i)->h);
+	wire_put_u32(&c.w, (uint32_t)min(cap, (size_t)GOFER_XATTR_MAX));
+	int64_t rc = gcall_send(&c);
+	if (!rc)
+		rc = take_bytes(&c, buf, cap);
+	gcall_end(&c);
+	return rc;
+}
+
+int gofer_removexattr(struct inode *i, const char *name)
+{
+	struct gcall c;
+
+	if (!xattr_ours(name))
+		return -EOPNOTSUPP;
+	gcall_begin(&c, GOFER_REMOVEXATTR);
+	wire_put_u64(&c.w, to_gofer(i)->h);
+	wire_put_str(&c.w, name);
+	int rc = gcall_send(&c);
+	gcall_end(&c);
+	return rc;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names. On a shared superblock a cached name, present or absent, is believed while the
+ * directory's mtime and ctime are those from before its last lookup, unless that lookup was made
+ * in the same clock tick as the last change. Otherwise the Gofer is asked what the name is now: a
+ * name that still means the same object keeps its dentry.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include "host/file.h"
+#include "sentry/core/kheap.h"
+#include "sentry/fs/gofer/gofer_int.h"
+
+static bool shared(const struct inode *i)
+{
+	return gofer_sb(i)->flags & GOFER_SB_SHARED;
+}
+
+/* Before a lookup in dir (locked): what its answer will be based on. */
+static int note_stamp(struct gofer_inode *dir)
+{
+	struct stamp s = {1, 1};
+	int rc = 0;
+
+	if (shared(&dir->inode)) {
+		rc = gofer_stamp(dir, &s, false);
+		if (!rc)
+			stamp_settle(&s);
+	}
+	dir->seen_a = rc ? 0 : s.a;
+	dir->seen_b = rc ? 0 : s.b;
+	return rc;
+}
+
+static int gofer_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
+{
+	struct gofer_inode *g = to_gofer(dir);
+	struct gcall c;
+
+	if (len > GOFER_NAME_MAX)
+		return -ENAMETOOLONG;
+	int rc = note_stamp(g);
+	if (rc)
+		return rc;
+	gcall_begin(&c, GOFER_WALK);
+	wire_put_u64(&c.w, g->h);
+	wire_put_u32(&c.w, 1);
+	wire_put_strn(&c.w, name, len);
+	rc = gcall_send(&c);
+	if (!rc && wire_get_u32(&c.r) != 1)
+		rc = -EIO;
+	if (!rc) {
+		(void)wire_get_u32(&c.r);
+		rc = gofer_node(&c, dir->sb, out);
+	}
+	gcall_end(&c);
+	return rc;
+}
+
+static void gofer_cached(struct inode *dir, struct dentry *d)
+{
+	d->seen_a = to_gofer(dir)->seen_a;
+	d->seen_b = to_gofer(dir)->seen_b;
+}
+
+/* Asks what the name is now; 1 when it is what d says. */
+static int peek(struct gofer_inode *dir, struct dentry *d)
+{
+	struct gofer_inode *g = d->inode ? to_gofer(d->inode) : NULL;
+	struct gcall c;
+	int same = 0;
+
+	gcall_begin(&c, GOFER_PEEK);
+	wire_put_u64(&c.w, dir->h);
+	wire_put_strn(&c.w, d->name, d->name_len);
+	int rc = gcall_send(&c);
+	uint64_t dev = wire_get_u64(&c.r), ino = wire_get_u64(&c.r), born = wire_get_u64(&c.r);
+	if (rc == -ENOENT)
+		same = !g;
+	else if (!rc && wire_done(&c.r))
+		same = g && g->dev == dev && g->inode.ino == ino && g->born == born;
+	gcall_end(&c);
+	return same;
+}
+
+static int gofer_revalidate(struct inode *dir, struct dentry *d)
+{
+	struct gofer_inode *g = to_gofer(dir);
+	struct stamp s;
+
+	if (!shared(dir))
+		return 1;
+	if (gofer_stamp(g, &s, false))
+		return 0;
+	if (READ_ONCE(d->seen_a) == s.a && READ_ONCE(d->seen_b) == s.b)
+		return 1;
+	mutex_lock(&dir->lock);
+	int same = 0;
+	if (!note_stamp(g)) {
+		same = peek(g, d);
+		if (same)
+			gofer_cached(dir, d);
+	}
+	mutex_unlock(&dir->lock);
+	return same;
+}
+
+/* After a change of ours the names of the directory are looked at again; the answer in hand is
+ * true, but a change by somebody else in the same tick would go unseen. */
+static void changed(struct inode *dir)
+{
+	struct gofer_inode *g = to_gofer(dir);
+
+	g->seen_a = g->seen_b = shared(dir) ? 0 : 1;
+}
+
+static void put_ids(struct gcall *c, const struct cred *cred)
+{
+	wire_put_u32(&c->w, gofer_to_host_uid(cred ? cred->fsuid : 0));
+	wire_put_u32(&c->w, gofer_to_host_gid(cred ? cred->fsgid : 0));
+}
+
+static int make_begin(struct gcall *c, enum gofer_op op, struct inode *dir, const char *name,
+		      size_t len)
+{
+	if (len > GOFER_NAME_MAX)
+		return -ENAMETOOLONG;
+	changed(dir);
+	gcall_begin(c, op);
+	wire_put_u64(&c->w, to_gofer(dir)->h);
+	wire_put_strn(&c->w, name, len);
+	return 0;
+}
+
+static int make_end(struct gcall *c, struct inode *dir, struct inode **out)
+{
+	int rc = gcall_send(c);
+
+	if (!rc)
+		rc = gofer_node(c, dir->sb, out);
+	gcall_end(c);
+	return rc;
+}
+
+/* The opener of a new file finds it open for reading and writing: whoever creates a file may,
+ * whatever its mode says. */
+static int adopt_desc(struct gcall *c, struct inode *i)
+{
+	struct gofer_desc *d = &to_gofer(i)->desc[DESC_RW];
+	struct stat st;
+	int hfd = gcall_take_fd(c);
+
+	if (hfd < 0)
+		return hfd;
+	if (h_fstat(hfd, &st) || st.st_ino != i->ino || st.st_dev != to_gofer(i)->dev ||
+	    !S_ISREG(st.st_mode)) {
+		(void)h_close(hfd);
+		return -EIO;
+	}
+	return hh_is_none(d->h) ? hh_add(hfd, &d->h) : h_close(hfd);
+}
+
+static int create_regular(struct inode *dir, const char *name, size_t len, uint32_t mode,
+			  const struct cred *cred, struct inode **out)
+{
+	struct inode *made = NULL;
+	struct gcall c;
+	int rc = make_begin(&c, GOFER_CREATE, dir, name, len);
+
+	if (rc)
+		return rc;
+	wire_put_u32(&c.w, mode & 07777);
+	wire_put_u32(&c.w, O_RDWR);
+	put_ids(&c, cred);
+	rc = gcall_send(&c);
+	if (!rc)
+		rc = gofer_node(&c, dir->sb, &made);
+	if (!rc) {
+		rc = adopt_desc(&c, made);
+		if (rc)
+			c.put = c.put ? c.put : made;
+	}
+	gcall_end(&c);
+	if (!rc)
+		*out = made;
+	return rc;
+}
+
+static int gofer_create(struct inode *dir, const char *name, size_t len, uint32_t mode, uint64_t rdev,
+			const struct cred *cred, struct inode **out)
+{
+	struct gcall c;
+
+	if (S_ISREG(mode))
+		return create_regular(dir, name, len, mode, cred, out);
+	if (!S_ISFIFO(mode) && !S_ISSOCK(mode))
+		return -EPERM;
+	int rc = make_begin(&c, GOFER_MKNOD, dir, name, len);
+	if (rc)
+		return rc;
+	wire_put_u32(&c.w, mode & (S_IFMT | 07777));
+	put_ids(&c, cred);
+	return make_end(&c, dir, out);
+}
+
+static int gofer_mkdir(struct inode *dir, const char *name, size_t len, uint32_t mode,
+		       const struct cred *cred, struct inode **out)
+{
+	struct gcall c;
+	int rc = make_begin(&c, GOFER_MKDIR, dir, name, len);
+
+	if (rc)
+		return rc;
+	wire_put_u32(&c.w, mode & 07777);
+	put_ids(&c, cred);
+	return make_end(&c, dir, out);
+}
+
+static int gofer_symlink(struct inode *dir, const char *name, size_t len, const char *target,
+			 const struct cred *cred, struct inode **out)
+{
+	struct gcall c;
+
+	if (strlen(target) > GOFER_TARGET_MAX)
+		return -ENAMETOOLONG;
+	int rc = make_begin(&c, GOFER_SYMLINK, dir, name, len);
+	if (rc)
+		return rc;
+	wire_put_str(&c.w, target);
+	put_ids(&c, cred);
+	return make_end(&c, dir, out);
+}
+
+static int gofer_link(struct inode *dir, const char *name, size_t len, struct inode *target)
+{
+	struct gcall c;
+
+	if (len > GOFER_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (dir->sb != target->sb)
+		return -EXDEV;
+	changed(dir);
+	gcall_begin(&c, GOFER_LINK);
+	wire_put_u64(&c.w, to_gofer(target)->h);
+	wire_put_u64(&c.w, to_gofer(dir)->h);
+	wire_put_strn(&c.w, name, len);
+	int rc = gcall_send(&c);
+	gcall_end(&c);
+	return rc;
+}
+
+static int remove_name(struct inode *dir, const char *name, size_t len, struct inode *victim,
+		       bool is_dir)
+{
+	struct gcall c;
+
+	if (len > GOFER_NAME_MAX)
+		return -ENAMETOOLONG;
+	changed(dir);
+	gcall_begin(&c, GOFER_UNLINK);
+	wire_put_u64(&c.w, to_gofer(dir)->h);
+	wire_put_strn(&c.w, name, len);
+	wire_put_u32(&c.w, is_dir);
+	wire_put_u64(&c.w, victim ? to_gofer(victim)->h : 0);
+	int rc = gcall_send(&c);
+	gcall_end(&c);
+	return rc;
+}
+
+static int gofer_unlink(struct inode *dir, const char *name, size_t len, struct inode *victim)
+{
+	return remove_name(dir, name, len, victim, false);
+}
+
+static int gofer_rmdir(struct inode *dir, const char *name, size_t len, struct inode *victim)
+{
+	return remove_name(dir, name, len, victim, true);
+}
+
+static int gofer_rename(struct inode *odir, const char *oname, size_t olen, struct inode *inode,
+			struct inode *ndir, const char *nname, size_t nlen, struct inode *victim,
+			unsigned flags)
+{
+	struct gcall c;
+
+	if (olen > GOFER_NAME_MAX || nlen > GOFER_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (odir->sb != ndir->sb)
+		return -EXDEV;
+	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	changed(odir);
+	changed(ndir);
+	gcall_begin(&c, GOFER_RENAME);
+	wire_put_u64(&c.w, to_gofer(odir)->h);
+	wire_put_strn(&c.w, oname, olen);
+	wire_put_u64(&c.w, to_gofer(ndir)->h);
+	wire_put_strn(&c.w, nname, nlen);
+	wire_put_u32(&c.w, flags);
+	wire_put_u64(&c.w, to_gofer(inode)->h);
+	wire_put_u64(&c.w, victim ? to_gofer(victim)->h : 0);
+	int rc = gcall_send(&c);
+	gcall_end(&c);
+	return rc;
+}
+
+static int64_t gofer_readlink(struct inode *i, char *buf, size_t cap)
+{
+	struct gofer_inode *g = to_gofer(i);
+
+	if (!g->target)
+		return -EINVAL;
+	size_t n = min(strlen(g->target), cap);
+	memcpy(buf, g->target, n);
+	return (int64_t)n;
+}
+
+const struct inode_ops gofer_inode_ops = {
+	.lookup = gofer_lookup,
+	.revalidate = gofer_revalidate,
+	.cached = gofer_cached,
+	.create = gofer_create,
+	.mkdir = gofer_mkdir,
+	.symlink = gofer_symlink,
+	.link = gofer_link,
+	.unlink = gofer_unlink,
+	.rmdir = gofer_rmdir,
+	.rename = gofer_rename,
+	.readlink = gofer_readlink,
+	.getattr = gofer_getattr,
+	.setattr = gofer_setattr,
+	.permission = gofer_permission,
+	.getxattr = gofer_getxattr,
+	.setxattr = gofer_setxattr,
+	.listxattr = gofer_listxattr,
+	.removexattr = gofer_removexattr,
+	.destroy = gofer_destroy,
+};

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Between the files of fs/gofer. Nothing that the Gofer answers is believed without a check: a
+ * descriptor's type and identity are looked at here before it is used.
+ */
+#include <sys/stat.h>
+#include "proto/gofer.h"
+#include "proto/wire.h"
+#include "sentry/fs/gofer/gofer.h"
+
+/* --- client.c: one request and its reply ------------------------------------------------------ */
+
+struct gchan;
+
+struct gcall {
+	struct gchan *chan;	/* locked from begin to end */
+	struct wire_w w;	/* the request's fields go here */
+	struct wire_r r;	/* then the reply's come from here; valid until end */
+	uint32_t seq;
+	int fds[GOFER_FDS_MAX];	/* received; gcall_take_fd hands one over, the rest is closed */
+	unsigned nfds, taken;
+	uint64_t forget;	/* what gcall_end is to drop, after the channel is free */
+	struct inode *put;
+};
+
+/* Starts a request. The calling thread may hold any inode's lock. */
+void gcall_begin(struct gcall *c, enum gofer_op op);
+/* Sends it and waits for the reply: its status, or -EIO. Uninterruptible. */
+must_check int gcall_send(struct gcall *c);
+must_check int gcall_send_fd(struct gcall *c, int hfd);
+/* The next received descriptor, or -EIO. */
+must_check int gcall_take_fd(struct gcall *c);
+void gcall_end(struct gcall *c);
+/* The Gofer may drop this handle; sent with later requests. */
+void gofer_forget(uint64_t h);
+
+/* --- inode.c ----------------------------------------------------------------------------------- */
+
+/* Descriptions for guests' opens, shared by all opens of an inode with the same access. */
+enum { DESC_RO, DESC_WO, DESC_RW, DESC_KINDS };
+
+struct gofer_desc {
+	hh_t h;
+	uint32_t opens;
+};
+
+struct gofer_inode {
+	struct inode inode;
+	struct list hash_link;		/* super's table; g->lock */
+	uint64_t h;			/* I; the Gofer's handle */
+	uint64_t dev, born;		/* I; with inode.ino the object's identity */
+	hh_t attr;			/* O_PATH; HH_NONE when given up. Changed with attr_users frozen */
+	uint32_t attr_users;		/* a; ATTR_FROZEN while it is being changed */
+	bool recent;			/* used since the evictor last looked */
+	char *target;			/* I; symbolic links */
+	struct gofer_desc desc[DESC_KINDS];	/* inode.lock */
+	uint64_t seen_a, seen_b;	/* directories, inode.lock: stamp before the last lookup */
+};
+
+struct gofer_super {
+	struct mutex lock;		/* RANK_GOFER_TABLE: the table's links */
+	struct list *buckets;		/* GOFER_BUCKETS, zero = empty */
+	uint32_t flags;			/* GOFER_SB_* */
+	uint32_t root;
+	uint32_t hand;			/* the evictor's place */
+};
+
+#define GOFER_BUCKETS 8192u
+
+static inline struct gofer_inode *to_gofer(struct inode *i)
+{
+	return container_of(i, struct gofer_inode, inode);
+}
+
+static inline struct gofer_super *gofer_sb(const struct inode *i)
+{
+	return i->sb->priv;
+}
+
+/* Reads the one node of a reply and returns its inode: a known one, or a new one. */
+must_check int gofer_node(struct gcall *c, struct super *sb, struct inode **out);
+/* The O_PATH descriptor, fetched again if it was given up; it stays until attr_end. */
+must_check int attr_begin(struct gofer_inode *g);
+void attr_end(struct gofer_inode *g);
+/* fstat, and the inode's own fields brought up to date. */
+must_check int gofer_stat(struct gofer_inode *g, struct stat *st);
+void gofer_destroy(struct inode *i);
+must_check int gofer_register_super(struct super *sb);
+void gofer_unregister_super(struct super *sb);
+uint32_t gofer_to_host_uid(uint32_t uid);
+uint32_t gofer_to_host_gid(uint32_t gid);
+
+/* --- attr.c: getattr, permission, setattr, xattrs ----------------------------------------------- */
+
+int gofer_getattr(struct inode *i, struct kstat *st, unsigned query);
+int gofer_setattr(struct inode *i, const struct iattr *a);
+int gofer_permission(struct inode *i, int mask, const struct cred *cred);
+int64_t gofer_getxattr(struct inode *i, const char *name, void *buf, size_t cap);
+int gofer_setxattr(struct inode *i, const char *name, const void *buf, size_t n, int flags);
+int64_t gofer_listxattr(struct inode *i, char *buf, size_t cap);
+int gofer_removexattr(struct inode *i, const char *name);
+/* The stamp of a directory: its mtime and ctime. */
+struct stamp {
+	uint64_t a, b;
+};
+must_check int gofer_stamp(struct gofer_inode *dir, struct stamp *s, bool fresh);
+/* A stamp that says nothing about changes made in the same tick becomes {0, 0}. */
+void stamp_settle(struct stamp *s);
