@@ -2,13 +2,14 @@
 /*
  * Turns a declarative list of host calls into a BPF program, at build time:
  *
- *	gen_seccomp NAME LIST [VALUES] > HEADER
+ *	gen_seccomp NAME LIST > HEADER
  *
  * LIST has one rule a line: a call and conditions that must all hold,
  *
  *	name [argN==VALUE] [argN&MASK==VALUE] ...
  *
- * Several lines of one name are alternatives. A value is a number or a name that the list defines
+ * Several lines of one name are alternatives. "enosys NAME" has a call answered with ENOSYS, for
+ * what libc tries first. A value is a number or a name that the list defines
  * before with "define NAME NUMBER", or that is built in below. Everything else is refused: TRAP,
  * which ends the process with SIGSYS unless it has a handler that says which call it was.
  */
@@ -48,6 +49,7 @@ static struct value values[256] = {
 	V(MAP_FIXED), V(F_GETFL), V(F_SETFL), V(F_GETFD), V(F_SETFD), V(F_DUPFD), V(F_DUPFD_CLOEXEC),
 	V(F_ADD_SEALS), V(F_GET_SEALS), V(F_GETPIPE_SZ), V(F_OFD_SETLK), V(F_OFD_SETLKW),
 	V(F_OFD_GETLK), V(AT_EMPTY_PATH), V(PR_SET_NAME), V(TCGETS), V(TIOCGWINSZ), V(FIONREAD),
+	V(TIOCOUTQ), V(TCSETS), V(TCSETSW), V(TCSETSF), V(TCFLSH),
 	V(SECCOMP_IOCTL_NOTIF_RECV), V(SECCOMP_IOCTL_NOTIF_SEND), V(SECCOMP_IOCTL_NOTIF_ADDFD),
 	V(SECCOMP_IOCTL_NOTIF_ID_VALID), V(SECCOMP_IOCTL_NOTIF_SET_FLAGS), V(RLIMIT_NOFILE),
 	V(RLIMIT_DATA), V(PRIO_PROCESS), V(SOL_SOCKET), V(SO_PEERCRED), V(CLONE_VM), V(CLONE_THREAD),
@@ -143,7 +145,12 @@ static void read_list(scmp_filter_ctx ctx, FILE *f)
 		char *name = strtok_r(line, " \t", &save);
 		if (!name || *name == '#')
 			continue;
-		if (strcmp(name, "define") == 0) {
+		if (strcmp(name, "enosys") == 0) {
+			name = strtok_r(NULL, " \t", &save);
+			if (!name || seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS),
+						      seccomp_syscall_resolve_name(name), 0))
+				die("rule refused:", name ? name : "");
+		} else if (strcmp(name, "define") == 0) {
 			name = strtok_r(NULL, " \t", &save);
 			define(name, strtok_r(NULL, " \t", &save));
 		} else {

@@ -2,8 +2,15 @@
 #include "host/thread.h"
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include "host/proc.h"
+
+/* What the CPU or a filter raises is never blocked: blocked, it would end the process unheard. */
+#define SIG_BIT(n) (1ull << ((n) - 1))
+#define ASYNC_SIGNALS                                                                              \
+	(~(SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS) | SIG_BIT(SIGILL) | SIG_BIT(SIGFPE) |                \
+	   SIG_BIT(SIGTRAP) | SIG_BIT(SIGSYS)))
 
 struct start {
 	void (*fn)(void *arg);
@@ -21,7 +28,7 @@ static void *thread_main(void *p)
 
 void h_block_signals(void)
 {
-	uint64_t all = ~0ull;
+	uint64_t all = ASYNC_SIGNALS;
 
 	(void)!h_sigprocmask(SIG_SETMASK, &all, NULL);
 }
@@ -29,7 +36,7 @@ void h_block_signals(void)
 int h_thread_spawn(void (*fn)(void *arg), void *arg, size_t stack)
 {
 	struct start *s = malloc(sizeof(*s));
-	uint64_t all = ~0ull, old;
+	uint64_t all = ASYNC_SIGNALS, old;
 	pthread_attr_t attr;
 	pthread_t thread;
 	int rc;
