@@ -98,6 +98,7 @@ must_check size_t gofer_handle(struct channel *ch, size_t n, int in_fd);
 void reply_sent(struct reply *rep, bool ok);
 /* Test builds replace this to answer garbage; it may change the length and the descriptors. */
 extern size_t (*gofer_reply_hook)(struct channel *ch, size_t n);
+size_t gofer_lie(struct channel *ch, size_t n);	/* lying.c, in brig-gofer-lying only */
 
 /* For the ops: */
 must_check int reply_fd(struct reply *rep, int hfd, bool close_after);

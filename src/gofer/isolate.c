@@ -10,6 +10,7 @@
 #include "gofer/gofer_int.h"
 #include "host/file.h"
 #include "host/proc.h"
+#include "gofer_filter.h"	/* generated from syscalls.list */
 
 #define NOBODY 65534u
 #define CAP_BIT(c) (1u << (c))
@@ -155,22 +156,13 @@ int isolate_early(uint32_t boot_flags, const struct root_spec *roots, unsigned n
 	return 0;
 }
 
-#if __has_include("gofer_filter.h")
-#include "gofer_filter.h"	/* generated from syscalls.list */
-
 int isolate_late(uint32_t *has)
 {
-	const struct sock_fprog prog = {array_size(gofer_filter), (struct sock_filter *)(uintptr_t)gofer_filter};
+	const struct sock_fprog prog = {array_size(gofer_filter),
+					(struct sock_filter *)(uintptr_t)gofer_filter};
 	int rc = h_seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog);
 
 	if (!rc)
 		*has |= GOFER_HAS_SECCOMP;
 	return rc > 0 ? -EBUSY : rc;
 }
-#else
-int isolate_late(uint32_t *has)
-{
-	(void)has;
-	return 0;
-}
-#endif

@@ -141,6 +141,9 @@ int main(void)
 	int rc;
 
 	h_block_signals();
+#ifdef GOFER_LYING
+	gofer_reply_hook = gofer_lie;
+#endif
 	rc = boot(&b, &has);
 	if (b.flags & GOFER_BOOT_DEBUG)
 		log_open(2, LOG_DEBUG, "gofer");
