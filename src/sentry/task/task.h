@@ -248,6 +248,10 @@ extern _Thread_local struct task *current;
 extern struct mutex tasks_lock;		/* RANK_TASKS */
 /* Lookup by the number that `viewer` sees; a reference, or NULL. */
 struct task *task_lookup(struct pid_ns *ns, int32_t nr);
+/* By number, borrowed under tasks_lock; NULL if unused. */
+struct pid *pid_find_locked(struct pid_ns *ns, int32_t nr);
+/* No member has a parent in another group of the same session (setpgid(2)). */
+bool pgrp_is_orphaned(struct pid *pgrp);
 int32_t pid_ns_next_tgid(struct pid_ns *ns, int32_t from);	/* smallest thread group >= from, or 0 */
 int32_t task_pid_nr(const struct task *t, const struct pid_ns *ns);	/* thread id, 0 if invisible */
 int32_t task_tgid_nr(const struct task *t, const struct pid_ns *ns);

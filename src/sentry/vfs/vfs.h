@@ -417,9 +417,6 @@ void mount_put(struct mount *m);
 /* The lines of /proc/locks and of fdinfo. */
 void locks_show(struct pid_ns *ns, struct buf *b);
 void locks_show_fdinfo(struct file *f, struct buf *b);
-/* /proc/PID/mounts, mountinfo, mountstats of a mount namespace, seen from root. */
-enum mounts_format { MOUNTS_MOUNTS, MOUNTS_INFO, MOUNTS_STATS };
-void mounts_show(struct mnt_ns *ns, const struct path *root, enum mounts_format fmt, struct buf *b);
 
 /* --- events (inotify) ------------------------------------------------------------------------ */
 void notify_inode(struct inode *i, uint32_t mask);			/* IN_* on the object itself */

@@ -8,6 +8,7 @@
 #include "sentry/core/kheap.h"
 #include "sentry/fs/proc/pid.h"
 #include "sentry/task/ns.h"
+#include "sentry/vfs/mount.h"
 
 /* One decimal number with optional sign and trailing newline: 0 or -EINVAL. */
 int proc_parse_i64(const char *text, int64_t *out)
@@ -326,7 +327,7 @@ int proc_pid_timers(const struct pseudo_ctx *c, struct buf *b)
 
 /* --- mounts -------------------------------------------------------------------------------------------- */
 
-static int mounts_text(const struct pseudo_ctx *c, struct buf *b, enum mounts_format fmt)
+static int mounts_text(const struct pseudo_ctx *c, struct buf *b, enum mount_text fmt)
 {
 	struct path root;
 	struct nsproxy *ns = NULL;
@@ -348,15 +349,15 @@ static int mounts_text(const struct pseudo_ctx *c, struct buf *b, enum mounts_fo
 
 int proc_pid_mounts(const struct pseudo_ctx *c, struct buf *b)
 {
-	return mounts_text(c, b, MOUNTS_MOUNTS);
+	return mounts_text(c, b, MOUNT_TEXT_MOUNTS);
 }
 
 int proc_pid_mountinfo(const struct pseudo_ctx *c, struct buf *b)
 {
-	return mounts_text(c, b, MOUNTS_INFO);
+	return mounts_text(c, b, MOUNT_TEXT_INFO);
 }
 
 int proc_pid_mountstats(const struct pseudo_ctx *c, struct buf *b)
 {
-	return mounts_text(c, b, MOUNTS_STATS);
+	return mounts_text(c, b, MOUNT_TEXT_STATS);
 }
