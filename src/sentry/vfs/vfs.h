@@ -68,7 +68,8 @@ struct kstat {
 /* What setattr changes; valid is a mask of ATTR_*. */
 enum {
 	ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32,
-	ATTR_ATIME_NOW = 64, ATTR_MTIME_NOW = 128, ATTR_KILL_PRIV = 256 /* drop suid and sgid */
+	ATTR_ATIME_NOW = 64, ATTR_MTIME_NOW = 128, ATTR_KILL_PRIV = 256 /* drop suid and sgid */,
+	ATTR_TIMES_SET = 512 /* explicit times: only the owner may */
 };
 struct iattr {
 	uint32_t valid, mode, uid, gid;
@@ -92,7 +93,9 @@ struct inode {
 	struct list watches;		/* inotify marks */
 	int32_t write_count;		/* >0 writers, <0 executing (deny write): ETXTBSY */
 	void *pipe;			/* FIFO: its struct pipe; socket: its bound struct sock */
+	bool no_link;			/* O_TMPFILE with O_EXCL: linkat cannot give it a name */
 	uint64_t change;		/* i_version */
+	struct inode *dying_next;	/* inode_put's queue */
 };
 
 enum dentry_flags { D_NEGATIVE_OK = 1, D_MOUNTED = 2, D_UNLINKED = 4, D_ROOT = 8, D_DISCONNECTED = 16 };
@@ -147,6 +150,7 @@ struct mount {
 	struct list children, siblings, hash_link, ns_link;
 	char *source;			/* for /proc/self/mountinfo */
 	uint32_t peer_group, master_group;	/* propagation */
+	struct mount *copy_of;		/* mount lock: only while a tree is copied */
 };
 
 /* --- operations: static const tables; NULL slots mean what the comment says ------------------ */
@@ -246,6 +250,8 @@ struct super_ops {
 #define FMODE_ATOMIC_POS 8u	/* position shared: f->pos_lock */
 #define FMODE_EXEC 16u
 #define FMODE_STREAM 32u	/* no position: pipes, sockets */
+#define FMODE_WRITE_COUNTED 64u	/* counted in inode->write_count */
+#define FMODE_NOTIFY_OFF 128u	/* no inotify events */
 
 struct file {
 	refcount_t ref;
@@ -264,6 +270,7 @@ struct file {
 		uint32_t uid, euid;
 	} owner;
 	uint32_t dir_cookie;		/* readdir */
+	struct file *priv_next;		/* file_put's queue */
 };
 
 extern const struct file_ops *const file_ops_table[];
@@ -298,6 +305,7 @@ void inode_init_owner(struct inode *i, const struct inode *dir, uint32_t mode, c
 bool inode_owner_or_capable(const struct inode *i, const struct cred *cred);
 bool inode_capable(const struct inode *i, const struct cred *cred, int cap);
 void inode_touch(struct inode *i, unsigned what /* ATTR_ATIME | ATTR_MTIME: mtime and ctime */);
+void path_accessed(const struct path *p);
 void file_accessed(struct file *f);	/* atime by the mount's rules */
 /* A write or truncate happens: drops suid, sgid. Call without the inode's lock. */
 must_check int file_remove_privs(struct file *f);
@@ -375,6 +383,8 @@ void file_close(struct file *f, struct files *owner, struct task *t);
  * guest copies. -EINTR when the task is being killed. */
 must_check int file_pos_lock(struct file *f, struct task *t);
 void file_pos_unlock(struct file *f);
+/* Registered by epoll: a file that is in f->epitems went away. */
+extern void (*vfs_epoll_file_gone)(struct file *f);
 /* A file on a bare inode without a mount (a layer's file under an overlay). */
 must_check int file_open_inode(struct inode *i, unsigned flags, const struct cred *cred, struct file **out);
 /* A file on an anonymous inode (pipe ends, eventfd, epoll, sockets, memfd): `name` shows in

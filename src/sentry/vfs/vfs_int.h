@@ -32,6 +32,13 @@ static inline bool dentry_unhashed_locked(const struct dentry *d)
 	return list_empty(&d->hash_link);
 }
 
+/* --- inode.c, locks.c, notify.c -------------------------------------------------------------- */
+
+must_check int inode_get_write(struct inode *i);	/* -ETXTBSY while it is being executed */
+void inode_put_write(struct inode *i);
+void inode_locks_free(struct inode *i);
+void notify_inode_gone(struct inode *i);
+
 /* --- super.c --------------------------------------------------------------------------------- */
 
 void super_activate(struct super *sb);
@@ -92,7 +99,13 @@ must_check int may_create(const struct path *dir, const struct cred *cred);
 must_check int may_delete(const struct path *dir, const struct dentry *d, bool isdir,
 			  const struct cred *cred);
 const struct cred *walk_cred(struct task *t);
+uint32_t task_umask(struct task *t);
 
 /* --- open.c ---------------------------------------------------------------------------------- */
 
 must_check int file_alloc(const struct cred *cred, unsigned flags, struct file **out);
+void file_free_unopened(struct file *f);
+must_check int files_init(void);
+struct inode *anon_inode_alloc(void);
+/* Makes f (from file_alloc) an open file of p: write counts, device and FIFO ops, fops->open. */
+must_check int file_open_on(struct file *f, const struct path *p);
