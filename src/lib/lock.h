@@ -27,6 +27,7 @@ enum lock_rank {		/* outermost first */
 	RANK_FILES,		/* struct files.lock, struct fsctx.lock */
 	RANK_SIGHAND,		/* one thread group's signal state and its threads' pending sets */
 	RANK_SOCK,		/* one socket; two by mutex_lock2 */
+	RANK_NOTIFY,		/* the links between inodes and their watches */
 	RANK_OBJECT,		/* pipe, eventfd, timerfd, tty, inotify, sysv, ... one at a time */
 	RANK_TIMER,		/* the timer queue */
 	RANK_FUTEX,		/* one futex bucket; two by mutex_lock2 */

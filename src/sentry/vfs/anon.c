@@ -39,11 +39,16 @@ int vfs_init(void)
 		r = notify_init();
 	if (r)
 		return r;
-	anon_super = super_alloc(SOPS_anon, ANON_INODE_FS_MAGIC, "anon_inodefs");
-	if (!anon_super)
+	anon_sb = super_alloc(SOPS_anon, ANON_INODE_FS_MAGIC, "anon_inodefs");
+	if (!anon_sb)
 		return -ENOMEM;
 	r = inode_anon(S_IFDIR | 0500, NULL, &root);
 	if (!r)
-		r = super_set_root(anon_super, root);
-	return r ? r : mount_create(anon_super, 0, "none", &anon_mnt);
+		r = super_set_root(anon_sb, root);
+	return r ? r : mount_create(anon_sb, 0, "none", &anon_mnt);
+}
+
+struct super *anon_super(void)
+{
+	return anon_sb;
 }

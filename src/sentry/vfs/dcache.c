@@ -549,3 +549,16 @@ char *path_text(const struct path *p, const struct path *root, char *buf, size_t
 	mutex_unlock(mount_lock);
 	return s;
 }
+
+char *dentry_text(struct dentry *d, char *buf, size_t cap)
+{
+	char *s = prepend(buf + cap, buf, "", 1), *end = s;
+
+	mutex_lock(&dc->lock);
+	for (; s && d->parent != d; d = d->parent) {
+		s = prepend(s, buf, d->name, d->name_len);
+		s = prepend(s, buf, "/", 1);
+	}
+	mutex_unlock(&dc->lock);
+	return s == end ? prepend(s, buf, "/", 1) : s;
+}

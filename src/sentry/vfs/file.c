@@ -5,6 +5,7 @@
  * The last reference may come from anywhere and its release may drop more files (sockets with
  * descriptors in flight), so nested ends are queued like those of inodes.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,11 +20,15 @@
 
 #define POS_QUEUES 16u
 
-void (*vfs_epoll_file_gone)(struct file *f);
 static KCACHE(file_cache, struct file, 0);
 static _Thread_local struct file *dying;
 static _Thread_local bool releasing;
 static struct waitq *pos_queues;
+
+uint64_t file_count(void)
+{
+	return kc_live(&file_cache);
+}
 
 int files_init(void)
 {
@@ -72,8 +77,8 @@ static void file_release(struct file *f)
 			notify_child(f->path.dentry,
 				     f->mode & FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE, 0);
 		locks_release_file(f);
-		if (!list_empty(&f->epitems) && vfs_epoll_file_gone)
-			vfs_epoll_file_gone(f);
+		if (!list_empty(&f->epitems))
+			epoll_file_gone(f);
 		if (file_ops(f) && file_ops(f)->release)
 			file_ops(f)->release(f);
 		if (f->mode & FMODE_WRITE_COUNTED)
@@ -154,7 +159,7 @@ int inode_anon(uint32_t mode, const struct cred *cred, struct inode **out)
 
 	if (!i)
 		return -ENOMEM;
-	inode_init(i, anon_super, mode, IOPS_anon, FOPS_none);
+	inode_init(i, anon_sb, mode, IOPS_anon, FOPS_none);
 	i->uid = cred ? cred->fsuid : 0;
 	i->gid = cred ? cred->fsgid : 0;
 	*out = i;

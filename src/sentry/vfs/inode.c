@@ -55,7 +55,6 @@ static void inode_destroy(struct inode *i)
 	struct super *sb = i->sb;
 
 	inode_locks_free(i);
-	notify_inode_gone(i);
 	inode_ops(i)->destroy(i);
 	super_put(sb);
 }

@@ -2,6 +2,7 @@
 /* rename (fs/namei.c do_renameat2, vfs_rename). */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>

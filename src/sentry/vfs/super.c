@@ -10,7 +10,7 @@
 #include "sentry/vfs/vfs_int.h"
 
 static KCACHE(super_cache, struct super, 0);
-struct super *anon_super;
+struct super *anon_sb;
 struct mount *anon_mnt;
 static uint32_t next_dev = 0x20;	/* minor of device 0, as Linux numbers its anonymous devices */
 

@@ -383,8 +383,6 @@ void file_close(struct file *f, struct files *owner, struct task *t);
  * guest copies. -EINTR when the task is being killed. */
 must_check int file_pos_lock(struct file *f, struct task *t);
 void file_pos_unlock(struct file *f);
-/* Registered by epoll: a file that is in f->epitems went away. */
-extern void (*vfs_epoll_file_gone)(struct file *f);
 /* A file on a bare inode without a mount (a layer's file under an overlay). */
 must_check int file_open_inode(struct inode *i, unsigned flags, const struct cred *cred, struct file **out);
 /* A file on an anonymous inode (pipe ends, eventfd, epoll, sockets, memfd): `name` shows in

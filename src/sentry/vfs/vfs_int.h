@@ -22,6 +22,8 @@ void dentry_deleted(struct dentry *d);
 must_check int dentry_move(struct dentry *d, struct dentry *target, bool exchange);
 bool dentry_is_below(const struct dentry *d, const struct dentry *ancestor);
 struct dentry *dentry_parent(struct dentry *d);		/* referenced */
+/* The path inside its file system. */
+char *dentry_text(struct dentry *d, char *buf, size_t cap);
 void dcache_prune_super(struct super *sb);
 uint64_t dcache_shrink(unsigned n);
 /* Runs what a failed charge asked for; no locks held. */
@@ -37,13 +39,16 @@ static inline bool dentry_unhashed_locked(const struct dentry *d)
 must_check int inode_get_write(struct inode *i);	/* -ETXTBSY while it is being executed */
 void inode_put_write(struct inode *i);
 void inode_locks_free(struct inode *i);
-void notify_inode_gone(struct inode *i);
+must_check int notify_init(void);
+/* To watchers of d's directory (dir) and of d itself, while d still has its name. */
+void notify_child_of(struct inode *dir, struct dentry *d, uint32_t mask);
+void notify_name(struct inode *dir, const char *name, size_t len, uint32_t mask, uint32_t cookie);
 
 /* --- super.c --------------------------------------------------------------------------------- */
 
 void super_activate(struct super *sb);
 void super_deactivate(struct super *sb);
-extern struct super *anon_super;
+extern struct super *anon_sb;
 extern struct mount *anon_mnt;
 
 /* --- mounttree.c ----------------------------------------------------------------------------- */
