@@ -42,3 +42,7 @@ struct fs_type {
 };
 void fs_type_register(const struct fs_type *ft);
 void fs_types_show(struct buf *b);	/* /proc/filesystems */
+
+enum mount_text { MOUNT_TEXT_MOUNTS, MOUNT_TEXT_INFO, MOUNT_TEXT_STATS };
+/* /proc/PID/mounts, mountinfo, mountstats as seen from root. */
+void mounts_show(struct mnt_ns *ns, const struct path *root, enum mount_text kind, struct buf *b);

@@ -43,12 +43,12 @@ static void super_options(struct mount *m, struct buf *b)
 		o->show_options(m->sb, b);
 }
 
-static void show_one(struct mount *m, const char *where, enum mounts_format fmt, char *text, struct buf *b)
+static void show_one(struct mount *m, const char *where, enum mount_text fmt, char *text, struct buf *b)
 {
 	struct super *sb = m->sb;
 
 	switch (fmt) {
-	case MOUNTS_MOUNTS:
+	case MOUNT_TEXT_MOUNTS:
 		escaped(b, m->source);
 		buf_addc(b, ' ');
 		escaped(b, where);
@@ -57,7 +57,7 @@ static void show_one(struct mount *m, const char *where, enum mounts_format fmt,
 		super_options(m, b);
 		buf_fmt(b, " 0 0\n");
 		break;
-	case MOUNTS_INFO:
+	case MOUNT_TEXT_INFO:
 		buf_fmt(b, "%u %u %u:%u ", m->id, m->parent ? m->parent->id : m->id, major(sb->dev),
 			minor(sb->dev));
 		char *root = dentry_text(m->root, text, PATH_MAX_LEN);
@@ -76,7 +76,7 @@ static void show_one(struct mount *m, const char *where, enum mounts_format fmt,
 		super_options(m, b);
 		buf_addc(b, '\n');
 		break;
-	case MOUNTS_STATS:
+	case MOUNT_TEXT_STATS:
 		buf_fmt(b, "device ");
 		escaped(b, m->source);
 		buf_fmt(b, " mounted on ");
@@ -105,7 +105,7 @@ static struct mount **collect(struct mnt_ns *ns, uint32_t *n)
 	return v;
 }
 
-void mounts_show(struct mnt_ns *ns, const struct path *root, enum mounts_format fmt, struct buf *b)
+void mounts_show(struct mnt_ns *ns, const struct path *root, enum mount_text fmt, struct buf *b)
 {
 	uint32_t n;
 	struct mount **v = collect(ns, &n);
