@@ -84,6 +84,25 @@ static void thr_reset(struct pl_thr *t)
 	t->gen = gen + 1;
 }
 
+void thr_renew_locked(struct pl_thr *t)
+{
+	struct pl_spc *s = t->s;
+	uint32_t slot = t->slot, hnext = t->hnext, next = t->next;
+	uint64_t c_addr = t->c_addr;
+	struct cell_ctx *c = t->c;
+	int htid = t->htid;
+
+	thr_reset(t);
+	t->s = s;
+	t->slot = slot;
+	t->hnext = hnext;
+	t->next = next;
+	t->c_addr = c_addr;
+	t->c = c;
+	t->htid = htid;
+	t->state = THR_PARKED;
+}
+
 int thr_new(struct pl_spc *s, uint32_t slot, struct pl_thr **out)
 {
 	struct pl_thr *t;
@@ -109,8 +128,6 @@ int thr_new(struct pl_spc *s, uint32_t slot, struct pl_thr **out)
 	t->next = s->threads;
 	s->threads = thr_index(t) + 1;
 	s->nthreads++;
-	if (slot >= s->slots_used)
-		s->slots_used = slot + 1;
 	t->state = THR_LIVE;
 	mutex_unlock(&pl.lock);
 	memset(t->c, 0, sizeof(*t->c));

@@ -31,7 +31,7 @@ struct pl_order {
 	uint64_t a[6];
 };
 
-enum thr_state { THR_FREE, THR_LIVE };
+enum thr_state { THR_FREE, THR_LIVE, THR_PARKED };
 
 struct pl_spc;
 
@@ -48,6 +48,7 @@ struct pl_thr {
 	uint32_t hnext;		/* L: chain in the tid table */
 	struct pl_order orders[PL_ORDERS_MAX];	/* L */
 	uint32_t norders, order_next;		/* L */
+	uint32_t used;		/* a: orders of this reply that were used up; a private futex */
 	uint32_t busy;		/* L: the notary uses an order's file right now */
 
 	uint32_t rp, ev;	/* replies given, events seen */
@@ -77,7 +78,10 @@ struct pl_spc {
 	uint32_t dead;		/* a: every thread reports PL_EV_GONE */
 	uint32_t threads;	/* L: list head, index + 1 */
 	uint32_t nthreads;	/* L */
-	uint32_t slots_used;	/* L: contexts below it have been given out */
+	uint32_t nhost;		/* L: host threads, counted by the notary: a fact, not a claim */
+	uint32_t nparked;	/* L */
+	bool lent_ever;		/* L: files were lent to it or inherited since it was empty */
+	uint32_t pool_next;	/* L: index + 1 */
 	uint64_t slot_map[CELL_CTX_MAX / 64];	/* L */
 	uint64_t lent_map;	/* L: bit n = descriptor CELL_FD_LENT + n */
 	char *ctx_map;		/* our mapping of all its contexts */
@@ -95,7 +99,7 @@ struct pl {
 	struct pl_spc *spc;
 	uint32_t thr_free, thr_used, spc_free, spc_used;	/* L; index + 1 */
 	uint32_t tids[PL_TID_BUCKETS];				/* L; index + 1 */
-	uint32_t pending;	/* L: forks whose child has not come yet */
+	uint32_t pool, npool;	/* L: blank spaces; index + 1 */
 	int listener;
 	bool debug;
 	struct pl_boot boot;
@@ -124,12 +128,22 @@ pl_space_t spc_id(const struct pl_spc *s);
 /* A thread in a free context of s. -EAGAIN when there is none. */
 must_check int thr_new(struct pl_spc *s, uint32_t slot, struct pl_thr **out);
 void thr_free(struct pl_thr *t);
+/* The same host thread and context, blank and under a new id; it is in the pool. */
+void thr_renew_locked(struct pl_thr *t);
 must_check int spc_new(struct pl_spc **out);	/* with a context memfd, mapped */
 void spc_free(struct pl_spc *s);
 void tid_add_locked(struct pl_thr *t, int htid);
 void tid_del_locked(struct pl_thr *t);
 struct pl_thr *tid_find_locked(int htid);
 #define SLOT_ANY UINT32_MAX
+
+/* space.c */
+#define PL_PARKED_MAX	8	/* per space */
+#define PL_POOL_MAX	8
+must_check int thr_exit_host(struct pl_thr *t);	/* its host thread is gone, as a fact */
+must_check int pool_take(struct pl_spc **s, struct pl_thr **t);
+/* Empties t's space through the gate; true when it is blank and in the pool. */
+bool pool_recycle(struct pl_thr *t);
 
 /* boot.c */
 void spc_died(struct pl_spc *s);		/* its host process is gone: wakes everybody */
@@ -143,6 +157,9 @@ void orders_end(struct pl_thr *t);
 uint8_t lent_get(struct pl_spc *s);		/* a number for one order's file, 0 = none free */
 void lent_put(struct pl_spc *s, uint8_t n);
 
+/* Waits until n orders of the last reply were used; then the calls are facts. */
+must_check int orders_await(struct pl_thr *t, uint32_t n);
+
 /* run.c: the conversation with the stub */
 struct cell_op *op_slot(struct pl_thr *t, uint32_t i);
 /* Runs nops ops and comes back: the number that succeeded, or -ESRCH. */
@@ -152,6 +169,8 @@ must_check int stub_wait(struct pl_thr *t, bool stopped);
 int64_t op_result(struct pl_thr *t, uint32_t i);
 
 /* ops.c */
+void set_op(struct pl_thr *t, uint32_t i, uint32_t kind, uint32_t nr, uint64_t a0, uint64_t a1,
+	    uint64_t a2);
 must_check int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint8_t *lent);
 
 /* frame.c */

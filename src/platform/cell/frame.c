@@ -161,28 +161,6 @@ int frame_write(struct pl_thr *t)
 	return 0;
 }
 
-/*
- * The frame of a thread that makes a new one goes to the same place in the new context, with its
- * two pointers moved. The registers are the caller's to set afterwards.
- */
-void frame_copy(const struct pl_thr *from, struct pl_thr *to)
-{
-	struct cell_uc *uc;
-	uint32_t start = from->frame - 8;
-
-	if (!from->frame)
-		return;
-	memcpy((char *)to->c + start, (char *)from->c + start, CTX_STACK_TOP - start);
-	to->frame = from->frame;
-	to->fp_off = from->fp_off;
-	uc = frame_uc(to);
-	uc->flags = 7;
-	uc->fpregs = from->fp_off ? to->c_addr + to->fp_off : 0;
-	uc->ss_sp = to->c_addr + CTX_ALTSTACK;
-	uc->ss_size = CTX_ALTSTACK_SIZE;
-	uc->ss_flags = 0;
-}
-
 static void own_sw_words(void *image)
 {
 	struct fp_sw sw = {
@@ -195,6 +173,38 @@ static void own_sw_words(void *image)
 
 	memcpy((char *)image + SW_RESERVED, &sw, sizeof(sw));
 	memcpy((char *)image + pl.xsize, &magic2, sizeof(magic2));
+}
+
+/*
+ * The frame of a thread that makes a new one goes to the same place in the new context, with its
+ * two pointers moved. The registers are the caller's to set afterwards.
+ */
+void frame_copy(const struct pl_thr *from, struct pl_thr *to)
+{
+	struct cell_uc *uc;
+	uint32_t start = from->frame - 8;
+
+	if (!from->frame)
+		return;
+	if (to->frame) {	/* a parked thread keeps its own: its stub's stack lies below */
+		uc = frame_uc(to);
+		uc->fpregs = 0;
+		if (from->fp_off && to->fp_off) {
+			memcpy((char *)to->c + to->fp_off, (char *)from->c + from->fp_off, pl.xsize);
+			own_sw_words((char *)to->c + to->fp_off);
+			uc->fpregs = to->c_addr + to->fp_off;
+		}
+		return;
+	}
+	memcpy((char *)to->c + start, (char *)from->c + start, CTX_STACK_TOP - start);
+	to->frame = from->frame;
+	to->fp_off = from->fp_off;
+	uc = frame_uc(to);
+	uc->flags = 7;
+	uc->fpregs = from->fp_off ? to->c_addr + to->fp_off : 0;
+	uc->ss_sp = to->c_addr + CTX_ALTSTACK;
+	uc->ss_size = CTX_ALTSTACK_SIZE;
+	uc->ss_flags = 0;
 }
 
 int pl_get_xstate(pl_thread_t id, void *dst, size_t cap)

@@ -26,6 +26,7 @@ void orders_end(struct pl_thr *t)
 	mutex_lock(&pl.lock);
 	t->norders = 0;
 	t->order_next = 0;
+	__atomic_store_n(&t->used, 0, __ATOMIC_RELAXED);
 	while ((busy = __atomic_load_n(&t->busy, __ATOMIC_ACQUIRE))) {
 		mutex_unlock(&pl.lock);
 		(void)h_futex_wait(&t->busy, busy, NULL);
@@ -96,6 +97,7 @@ static int introduce(const struct seccomp_notif *n)
 	if (s) {
 		s->nonce = 0;
 		s->pid = (int)n->pid;
+		s->nhost = 1;
 		tid_add_locked(s->first, (int)n->pid);
 	}
 	mutex_unlock(&pl.lock);
@@ -112,6 +114,37 @@ static int introduce(const struct seccomp_notif *n)
 	return r;
 }
 
+/* What an approved call makes true. The lock is held; the thread is in the kernel until SEND. */
+static void note_fact(struct pl_thr *t, const struct pl_order *o)
+{
+	if (o->ip == IP_CLONE)
+		t->s->nhost++;
+	if (o->ip == IP_PRIV && o->nr == SYS_exit)
+		t->s->nhost--;
+	if (o->ip == IP_GATE) {
+		t->c->rp_seq = 0;
+		t->c->ev_seq = 0;
+	}
+	__atomic_store_n(&t->used, t->order_next, __ATOMIC_RELEASE);
+	if (o->ip == IP_GATE || o->nr == SYS_exit)
+		(void)h_futex_wake(&t->used, 1);
+}
+
+int orders_await(struct pl_thr *t, uint32_t n)
+{
+	struct timespec tick = {1, 0};
+	unsigned ticks = 0;
+	uint32_t v;
+
+	while ((v = __atomic_load_n(&t->used, __ATOMIC_ACQUIRE)) < n) {
+		if (__atomic_load_n(&t->s->dead, __ATOMIC_ACQUIRE))
+			return -ESRCH;
+		if (h_futex_wait(&t->used, v, &tick) == -ETIMEDOUT && ++ticks >= PL_STOP_TICKS)
+			return -ESRCH;
+	}
+	return 0;
+}
+
 static int judge(const struct seccomp_notif *n)
 {
 	struct pl_order o = {.hfd = -1};
@@ -125,12 +158,11 @@ static int judge(const struct seccomp_notif *n)
 	if (t && t->order_next < t->norders && same_call(&t->orders[t->order_next], &n->data)) {
 		o = t->orders[t->order_next++];
 		r = 0;
-		if (o.lent)
+		if (o.lent) {
 			t->busy = 1;
-		if (o.ip == IP_GATE) {
-			t->c->rp_seq = 0;
-			t->c->ev_seq = 0;
+			t->s->lent_ever = true;
 		}
+		note_fact(t, &o);
 	} else if (t && t->order_next && same_call(&t->orders[t->order_next - 1], &n->data)) {
 		/* a restarted call (R3): it was not carried out, its maker orders anew */
 		r = -EAGAIN;

@@ -11,7 +11,7 @@ static bool in_guest(uint64_t addr, uint64_t len)
 	return range_within(addr, len, CELL_MIN, CELL_TOP);
 }
 
-static void set_op(struct pl_thr *t, uint32_t i, uint32_t kind, uint32_t nr, uint64_t a0,
+void set_op(struct pl_thr *t, uint32_t i, uint32_t kind, uint32_t nr, uint64_t a0,
 		   uint64_t a1, uint64_t a2)
 {
 	struct cell_op *op = op_slot(t, i);

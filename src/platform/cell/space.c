@@ -96,14 +96,15 @@ static int fork_cell(struct pl_thr *parent, struct pl_spc *s, struct pl_thr *chi
 	return err == -ENOMEM ? -ENOMEM : -EAGAIN;
 }
 
-/* Undoes a space whose cell may or may not exist. */
-static void abandon(struct pl_spc *s, struct pl_thr *t)
+/* Ends a space that nobody will use again; its memory is gone when this returns. */
+static void spc_end(struct pl_spc *s, bool wait_gone)
 {
+	(void)wait_gone;
 	if (spc_kill(s) == 0)
 		while (!__atomic_load_n(&s->gone, __ATOMIC_ACQUIRE))
 			(void)h_futex_wait(&s->gone, 0, NULL);
-	if (t)
-		thr_free(t);
+	while (s->threads)
+		thr_free(&pl.thr[s->threads - 1]);
 	spc_free(s);
 }
 
@@ -128,7 +129,7 @@ static int new_cell(struct pl_thr *parent, const struct l_regs *regs, struct pl_
 	}
 	r = fork_cell(parent, s, t);
 	if (r) {
-		abandon(s, t);
+		spc_end(s, true);
 		return r;
 	}
 	*out_s = s;
@@ -142,9 +143,12 @@ int pl_space_create(pl_space_t *space, pl_thread_t *thread)
 	struct pl_thr *t;
 	int r;
 
-	mutex_lock(&pl.tmpl_lock);
-	r = new_cell(pl.tmpl_thr, NULL, &s, &t);
-	mutex_unlock(&pl.tmpl_lock);
+	r = pool_take(&s, &t);
+	if (r) {
+		mutex_lock(&pl.tmpl_lock);
+		r = new_cell(pl.tmpl_thr, NULL, &s, &t);
+		mutex_unlock(&pl.tmpl_lock);
+	}
 	if (r)
 		return r;
 	t->full = true;
@@ -179,6 +183,126 @@ void pl_space_kill(pl_space_t id)
 		(void)spc_kill(s);
 }
 
+
+static void thr_begin(struct pl_thr *p, struct pl_thr *t, const struct l_regs *regs)
+{
+	frame_copy(p, t);
+	t->regs = p->regs;
+	pl_set_regs(thr_id(t), regs);
+	t->fs_dirty = t->gs_dirty = true;
+}
+
+static struct pl_thr *take_parked(struct pl_spc *s)
+{
+	struct pl_thr *t = NULL;
+	uint32_t i;
+
+	mutex_lock(&pl.lock);
+	for (i = s->nparked ? s->threads : 0; i; i = pl.thr[i - 1].next) {
+		if (pl.thr[i - 1].state == THR_PARKED) {
+			t = &pl.thr[i - 1];
+			t->state = THR_LIVE;
+			s->nparked--;
+			break;
+		}
+	}
+	mutex_unlock(&pl.lock);
+	return t;
+}
+
+static int clone_host(struct pl_thr *p, struct pl_thr *t)
+{
+	uint64_t sp = t->c_addr + (t->frame ? (t->frame - 8u) & ~63u : 0x3000u);
+	struct pl_order o = {.ip = IP_CLONE, .nr = SYS_clone, .nargs = 5, .hfd = -1};
+	struct cell_op *op = op_slot(p, 0);
+	int64_t tid;
+	int r;
+
+	o.a[0] = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+	o.a[1] = sp - 64;
+	op->kind = COP_CLONE;
+	op->nr = SYS_clone;
+	memcpy(op->a, o.a, sizeof(o.a));
+	for (unsigned try = 0; try < 16; try++) {
+		order_add(p, &o);
+		r = stub_run(p, 1);
+		if (r < 0)
+			return r;
+		tid = op_result(p, 0);
+		if (r == 1 || (tid != -EAGAIN && tid != -ERESTARTNOINTR_))
+			break;
+	}
+	if (r != 1)
+		return -EAGAIN;
+	/* the number is the parent's claim: it must be a thread of this cell, and nobody else's */
+	r = -ESRCH;
+	mutex_lock(&pl.lock);
+	if (p->s->pid && tid > 0 && tid <= INT32_MAX && !tid_find_locked((int)tid) &&
+	    h_tgkill(p->s->pid, (int)tid, 0) == 0) {
+		tid_add_locked(t, (int)tid);
+		r = 0;
+	}
+	mutex_unlock(&pl.lock);
+	if (r)
+		(void)spc_kill(p->s);
+	return r;
+}
+
+int pl_thread_create(pl_thread_t parent, const struct l_regs *regs, pl_thread_t *out)
+{
+	struct pl_thr *p = thr_of(parent), *t;
+	int r;
+
+	if (!p)
+		return -ESRCH;
+	t = take_parked(p->s);
+	if (t) {
+		thr_begin(p, t, regs);
+		*out = thr_id(t);
+		return 0;
+	}
+	r = thr_new(p->s, SLOT_ANY, &t);
+	if (r)
+		return r;
+	thr_begin(p, t, regs);
+	r = clone_host(p, t);
+	if (r) {
+		thr_free(t);
+		return r;
+	}
+	*out = thr_id(t);
+	return 0;
+}
+
+/* The thread stays in its stub, waiting for a reply that makes it another guest thread. */
+static void park(struct pl_thr *t)
+{
+	mutex_lock(&pl.lock);
+	t->state = THR_PARKED;
+	t->gen++;
+	t->s->nparked++;
+	t->kicked = 0;
+	t->running = 0;
+	t->nqueue = 0;
+	t->cpu_ns = 0;
+	mutex_unlock(&pl.lock);
+}
+
+int thr_exit_host(struct pl_thr *t)
+{
+	struct pl_order o = {.ip = IP_PRIV, .nr = SYS_exit, .nargs = 1, .hfd = -1};
+
+	set_op(t, 0, COP_PRIV, SYS_exit, 0, 0, 0);
+	order_add(t, &o);
+	stub_post(t, CACT_WAIT, 1);
+	return orders_await(t, 1);
+}
+
+static bool is_leader(const struct pl_thr *t)
+{
+	return t->s->pid && t->htid == t->s->pid;
+}
+
 void pl_thread_put(pl_thread_t id, bool last, bool wait_gone)
 {
 	struct pl_thr *t = thr_of(id);
@@ -187,10 +311,20 @@ void pl_thread_put(pl_thread_t id, bool last, bool wait_gone)
 	if (!t)
 		return;
 	s = t->s;
-	(void)wait_gone;
 	if (last) {
-		abandon(s, t);
+		if (!pool_recycle(t))
+			spc_end(s, wait_gone);
 		return;
 	}
-	/* it stays where it is until its space ends */
+	if (__atomic_load_n(&s->dead, __ATOMIC_ACQUIRE)) {
+		thr_free(t);
+		return;
+	}
+	if (s->nparked < PL_PARKED_MAX || is_leader(t)) {
+		park(t);
+		return;
+	}
+	if (thr_exit_host(t))
+		(void)spc_kill(s);	/* its context is given out again only when it is gone */
+	thr_free(t);
 }

@@ -197,6 +197,84 @@ static void test_fork(void **state)
 	pl_thread_put(t2, true, true);
 }
 
+/* Threads run one after the other here; each has registers, a base and an end of its own. */
+static void test_threads(void **state)
+{
+	enum { N = 300 };
+	static pl_thread_t th[N];
+	struct pl_event ev;
+	struct l_regs r, got;
+	pl_space_t s;
+	pl_thread_t t;
+
+	LOAD(&s, &t, loop, 1);
+	assert_int_equal(pl_run(t, &ev), 0);
+	for (int round = 0; round < 3; round++) {
+		pl_get_regs(t, &r);
+		r.rip = CODE;
+		for (int i = 0; i < N; i++) {
+			r.rdi = 1;
+			r.rsp = STACK + 0x4000;
+			r.rbx = (uint64_t)i;
+			r.fs_base = STACK + 8ull * (uint64_t)i;
+			assert_int_equal(pl_thread_create(t, &r, &th[i]), 0);
+		}
+		for (int i = 0; i < N; i++) {
+			assert_int_equal(pl_run(th[i], &ev), 0);
+			assert_int_equal(ev.kind, PL_EV_SYSCALL);
+			assert_int_equal(ev.nr, SYS_getpid);
+			pl_get_regs(th[i], &got);
+			assert_int_equal(got.rbx, i);
+			assert_int_equal(got.fs_base, STACK + 8ull * (uint64_t)i);
+			assert_int_equal(got.gs_base, 0);
+			pl_set_result(th[i], 5);
+			assert_int_equal(pl_run(th[i], &ev), 0);
+			assert_int_equal(ev.nr, SYS_exit);
+		}
+		for (int i = 0; i < N; i++)
+			pl_thread_put(th[i], false, false);
+	}
+	/* a fork from a thread that is not the first one */
+	assert_int_equal(pl_thread_create(t, &r, &th[0]), 0);
+	assert_int_equal(pl_run(th[0], &ev), 0);
+	pl_thread_put(t, false, false);
+	pl_space_t s2;
+	pl_get_regs(th[0], &r);
+	assert_int_equal(pl_space_fork(th[0], &r, &s2, &t), 0);
+	pl_thread_put(th[0], true, true);
+	assert_int_equal(pl_run(t, &ev), 0);
+	assert_int_equal(ev.nr, SYS_exit);
+	pl_thread_put(t, true, true);
+}
+
+static void test_recycle(void **state)
+{
+	struct pl_event ev;
+	struct l_regs r;
+	pl_space_t s;
+	pl_thread_t t, t2;
+	char c;
+
+	for (int i = 0; i < 50; i++) {
+		LOAD(&s, &t, hello, 0);
+		assert_int_equal(pl_copy_in(t, &c, 0x900000, 1), 0);
+		map(t, 0x900000, 0x1000, PROT_READ);
+		assert_int_equal(pl_run(t, &ev), 0);
+		pl_get_regs(t, &r);
+		assert_int_equal(r.rbx, 0);
+		assert_int_equal(r.fs_base, 0);
+		r.rbx = r.fs_base = 0x1234;
+		pl_set_regs(t, &r);
+		assert_int_equal(pl_run(t, &ev), 0);
+		if (i % 3 == 0) {
+			assert_int_equal(pl_thread_create(t, &r, &t2), 0);
+			pl_thread_put(t, false, false);
+			t = t2;
+		}
+		pl_thread_put(t, true, i % 2);
+	}
+}
+
 static void test_evil(void **state)
 {
 	struct pl_event ev;
@@ -270,6 +348,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hello), cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_fault), cmocka_unit_test(test_kick),
+		cmocka_unit_test(test_threads), cmocka_unit_test(test_recycle),
 		cmocka_unit_test(test_fork),  cmocka_unit_test(test_evil),
 		cmocka_unit_test(test_speed),
 	};

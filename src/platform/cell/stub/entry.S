@@ -228,7 +228,12 @@ site_gate:
 after_gate:
 	test %rax, %rax
 	jnz stub_die
-	lea CTX_STACK_TOP(%rdx), %rsp
+	lea 0x2000(%rdx), %rdi		/* what is left of old stacks and frames */
+	mov $(0x2000 / 8), %ecx
+	xor %eax, %eax
+	cld
+	rep stosq
+	lea 0x3000(%rdx), %rsp		/* below FRESH_UC of frame.c */
 	mov %rdx, %rdi
 	wrgsbase %rdi
 	xor %eax, %eax

@@ -225,6 +225,7 @@ f_priv:
 	jeq 26, f_notify		/* msync */
 	jeq 324, f_notify		/* membarrier */
 	jeq 302, f_notify		/* prlimit64 */
+	jeq 436, f_notify		/* close_range */
 	ret_ TRAP
 f_notify: ret_ NOTIFY
 	.globl stub_filter_end

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blank spaces. A space whose last guest thread has ended goes through the gate: its only host
+ * thread (the notary has counted them) closes what files it has and unmaps all that the guest
+ * owned, and both calls are notified. When the second goes on, nothing of the old guest is left.
+ */
+#include "platform/cell/cell_int.h"
+
+#include <errno.h>
+#include <string.h>
+
+int pool_take(struct pl_spc **s, struct pl_thr **t)
+{
+	struct pl_spc *p = NULL;
+	struct pl_thr *f = NULL;
+
+	mutex_lock(&pl.lock);
+	while (pl.pool) {
+		p = &pl.spc[pl.pool - 1];
+		pl.pool = p->pool_next;
+		pl.npool--;
+		f = p->first;
+		f->state = THR_LIVE;
+		if (!__atomic_load_n(&p->dead, __ATOMIC_ACQUIRE))
+			break;
+		mutex_unlock(&pl.lock);
+		thr_free(f);
+		spc_free(p);
+		mutex_lock(&pl.lock);
+		p = NULL;
+	}
+	mutex_unlock(&pl.lock);
+	if (!p)
+		return -ENOENT;
+	*s = p;
+	*t = f;
+	return 0;
+}
+
+/* Leaves one host thread, the cell's first; NULL when that is not to be had cheaply. */
+static struct pl_thr *only_thread(struct pl_spc *s)
+{
+	struct pl_thr *leader = NULL;
+	uint32_t i, next;
+
+	for (i = s->threads; i; i = pl.thr[i - 1].next)
+		if (pl.thr[i - 1].htid == s->pid)
+			leader = &pl.thr[i - 1];
+	if (!leader || s->nhost > 5)
+		return NULL;
+	for (i = s->threads; i; i = next) {
+		struct pl_thr *t = &pl.thr[i - 1];
+
+		next = t->next;
+		if (t == leader)
+			continue;
+		if (t->state == THR_PARKED)
+			s->nparked--;
+		if (thr_exit_host(t))
+			return NULL;
+		thr_free(t);
+	}
+	if (leader->state == THR_PARKED) {
+		leader->state = THR_LIVE;
+		s->nparked--;
+	}
+	return s->nhost == 1 ? leader : NULL;
+}
+
+/*
+ * I5: nothing that one guest process left in shared memory is seen by the next. It could write
+ * all of its contexts, given out or not. The stub has cleared its stack and frame pages itself.
+ */
+static void wipe(struct pl_spc *s, struct pl_thr *t)
+{
+	char *c = (char *)t->c, *end = s->ctx_map + CELL_CTX_SPAN;
+	int r = 0;
+
+	if (c > s->ctx_map)
+		r = h_madvise(s->ctx_map, (size_t)(c - s->ctx_map), MADV_REMOVE);
+	if (!r)
+		r = h_madvise(c + CTX_ALTSTACK, 0x1000, MADV_REMOVE);
+	if (!r)
+		r = h_madvise(c + CTX_BOUNCE, (size_t)(end - c) - CTX_BOUNCE, MADV_REMOVE);
+	BUG_ON(r);
+	memset(&t->c->kind, 0, offsetof(struct cell_ctx, rp_seq) - offsetof(struct cell_ctx, kind));
+	memset(&t->c->s_wait, 0, CTX_ALTSTACK - offsetof(struct cell_ctx, s_wait));
+}
+
+static bool run_gate(struct pl_thr *t)
+{
+	struct pl_order cl = {.ip = IP_PRIV, .nr = SYS_close_range, .nargs = 3, .hfd = -1,
+			      .a = {CELL_FD_CTX + 1, UINT32_MAX, 0}};
+	struct pl_order gate = {.ip = IP_GATE, .nr = SYS_munmap, .nargs = 3, .hfd = -1,
+				.a = {CELL_MIN, CELL_TOP - CELL_MIN, t->c_addr}};
+	uint32_t n = 0;
+
+	if (t->s->lent_ever) {
+		order_add(t, &cl);
+		set_op(t, n++, COP_PRIV, SYS_close_range, cl.a[0], cl.a[1], 0);
+	}
+	order_add(t, &gate);
+	set_op(t, n++, COP_GATE, SYS_munmap, 0, 0, 0);
+	stub_post(t, CACT_WAIT, n);
+	if (orders_await(t, n))
+		return false;
+	orders_end(t);
+	return true;
+}
+
+bool pool_recycle(struct pl_thr *t)
+{
+	struct pl_spc *s = t->s;
+
+	if (__atomic_load_n(&s->dead, __ATOMIC_ACQUIRE) || pl.npool >= PL_POOL_MAX || !s->nhost)
+		return false;
+	t = only_thread(s);
+	if (!t || !run_gate(t))
+		return false;
+	/* behind the gate there is no guest code and no other thread: this memory is quiet */
+	wipe(s, t);
+	mutex_lock(&pl.lock);
+	s->gen++;
+	s->lent_ever = false;
+	s->lent_map = 0;
+	s->first = t;
+	thr_renew_locked(t);
+	s->pool_next = pl.pool;
+	pl.pool = (uint32_t)(s - pl.spc) + 1;
+	pl.npool++;
+	mutex_unlock(&pl.lock);
+	return true;
+}
