@@ -119,8 +119,13 @@ must_check int pl_set_xstate(pl_thread_t t, const void *src, size_t n);
 /* Makes a thread in guest code report PL_EV_INTR soon. If it is stopped, or before its next
  * pl_run, that pl_run returns PL_EV_INTR at once instead of resuming. Never blocks; any thread. */
 void pl_kick(pl_thread_t t);
-/* CPU time of the guest thread itself, ns, since its creation or last pl_cpu_rebase. */
+/* CPU time of the guest thread itself, ns, since its creation. Exact while it is the only thread
+ * of its space; else as of its last pl_thread_cpu_update. Any thread may ask. */
 uint64_t pl_thread_cputime(pl_thread_t t);
+/* Reads the clock of the stopped thread. [stub] */
+void pl_thread_cpu_update(pl_thread_t t);
+/* CPU time of all threads of the space, ns, since it was created. Any thread may ask. */
+uint64_t pl_space_cputime(pl_space_t s);
 
 /* --- guest memory: the stopped thread t copies through its bounce area --------------------- */
 
@@ -141,8 +146,11 @@ must_check int64_t pl_bounce_in(pl_thread_t t, uint64_t src, size_t off, size_t 
 enum pl_atomic { PL_LOAD, PL_CMPXCHG };
 must_check int pl_atomic32(pl_thread_t t, enum pl_atomic op, uint64_t addr, uint32_t old,
 			   uint32_t val, uint32_t *seen);
+/* The stopped thread t opens its space's memory for the two calls below (once per space). [stub] */
+must_check int pl_mem_open(pl_thread_t t);
 /* Another space's memory through the descriptor its cell opened on itself; no thread needed.
- * Ignores page protection: the caller has checked the range against the layout. */
+ * Ignores page protection: the caller has checked the range against the layout. -ENXIO before
+ * pl_mem_open. */
 must_check int64_t pl_space_read(pl_space_t s, void *dst, uint64_t src, size_t n);
 must_check int64_t pl_space_write(pl_space_t s, uint64_t dst, const void *src, size_t n);
 

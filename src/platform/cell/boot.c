@@ -27,6 +27,7 @@ _Noreturn static void exec_cell(int ctx_hfd, int sock)
 	    h_dup3(fds[1], CELL_FD_BOOT, 0) < 0 || h_dup3(fds[2], CELL_FD_BOOT + 1, O_CLOEXEC) < 0)
 		h_exit(96);
 	h_close_range(0, 2, 0);
+	h_close(CELL_FD_PROC);
 	h_close_range(CELL_FD_BOOT + 2, ~0u, 0);
 	(void)!h_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	(void)!h_setsid();

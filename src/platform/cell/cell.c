@@ -200,6 +200,7 @@ int spc_new(struct pl_spc **out)
 	memset(s, 0, sizeof(*s));
 	s->gen = gen;
 	s->ctx_hfd = -1;
+	s->mem_hfd = -1;
 	s->used = true;
 	mutex_unlock(&pl.lock);
 	r = ctx_memfd(s);
@@ -219,6 +220,7 @@ void spc_free(struct pl_spc *s)
 		BUG_ON(h_munmap(s->ctx_map, CELL_CTX_SPAN));
 	s->ctx_map = NULL;
 	s->ctx_hfd = -1;
+	mem_close(s);
 	mutex_lock(&pl.lock);
 	s->used = false;
 	s->next = pl.spc_free;

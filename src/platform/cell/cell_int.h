@@ -64,7 +64,9 @@ struct pl_thr {
 	struct l_regs regs;
 	uint64_t copy_addr;
 	int copy_sig;
-	uint64_t cpu_ns, cpu_base;	/* a */
+	uint64_t cpu_ns;	/* a: CPU time of its guest thread as last read */
+	uint64_t cpu_base;	/* of its host thread when its guest thread began */
+	bool cpu_rebase;	/* the base is unknown: the next reading goes on from cpu_ns */
 	struct pl_op queue[PL_OPS_MAX];
 	uint32_t nqueue;
 };
@@ -84,6 +86,9 @@ struct pl_spc {
 	uint32_t pool_next;	/* L: index + 1 */
 	uint64_t slot_map[CELL_CTX_MAX / 64];	/* L */
 	uint64_t lent_map;	/* L: bit n = descriptor CELL_FD_LENT + n */
+	int mem_hfd;		/* its memory as its cell opened it, -1 = not open */
+	uint64_t cpu_base;	/* CPU time of its former users */
+	uint64_t cpu_last;	/* a */
 	char *ctx_map;		/* our mapping of all its contexts */
 
 	/* the fork that creates it, while pending */
@@ -172,6 +177,10 @@ int64_t op_result(struct pl_thr *t, uint32_t i);
 void set_op(struct pl_thr *t, uint32_t i, uint32_t kind, uint32_t nr, uint64_t a0, uint64_t a1,
 	    uint64_t a2);
 must_check int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint8_t *lent);
+
+/* mem.c */
+void mem_close(struct pl_spc *s);
+uint64_t spc_cpu_raw(const struct pl_spc *s);
 
 /* frame.c */
 must_check int frame_read(struct pl_thr *t);

@@ -90,7 +90,7 @@ static void wipe(struct pl_spc *s, struct pl_thr *t)
 static bool run_gate(struct pl_thr *t)
 {
 	struct pl_order cl = {.ip = IP_PRIV, .nr = SYS_close_range, .nargs = 3, .hfd = -1,
-			      .a = {CELL_FD_CTX + 1, UINT32_MAX, 0}};
+			      .a = {CELL_FD_PROC + 1, UINT32_MAX, 0}};
 	struct pl_order gate = {.ip = IP_GATE, .nr = SYS_munmap, .nargs = 3, .hfd = -1,
 				.a = {CELL_MIN, CELL_TOP - CELL_MIN, t->c_addr}};
 	uint32_t n = 0;
@@ -119,12 +119,16 @@ bool pool_recycle(struct pl_thr *t)
 		return false;
 	/* behind the gate there is no guest code and no other thread: this memory is quiet */
 	wipe(s, t);
+	mem_close(s);
 	mutex_lock(&pl.lock);
 	s->gen++;
 	s->lent_ever = false;
 	s->lent_map = 0;
+	s->cpu_base = spc_cpu_raw(s);
 	s->first = t;
 	thr_renew_locked(t);
+	t->cpu_rebase = true;
+	s->cpu_last = 0;
 	s->pool_next = pl.pool;
 	pl.pool = (uint32_t)(s - pl.spc) + 1;
 	pl.npool++;

@@ -339,10 +339,3 @@ void pl_kick(pl_thread_t id)
 		(void)h_futex_wake_shared(&t->c->ev_seq, 1);	/* its owner waits with a deadline */
 	mutex_unlock(&pl.lock);
 }
-
-uint64_t pl_thread_cputime(pl_thread_t id)
-{
-	struct pl_thr *t = thr_of(id);
-
-	return t ? __atomic_load_n(&t->cpu_ns, __ATOMIC_RELAXED) : 0;
-}

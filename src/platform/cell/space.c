@@ -127,6 +127,7 @@ static int new_cell(struct pl_thr *parent, const struct l_regs *regs, struct pl_
 		frame_copy(parent, t);
 		t->regs = parent->regs;	/* the child's bases are its parent's */
 	}
+	s->lent_ever = parent->s->lent_ever;
 	r = fork_cell(parent, s, t);
 	if (r) {
 		spc_end(s, true);
@@ -285,6 +286,7 @@ static void park(struct pl_thr *t)
 	t->running = 0;
 	t->nqueue = 0;
 	t->cpu_ns = 0;
+	t->cpu_rebase = true;
 	mutex_unlock(&pl.lock);
 }
 

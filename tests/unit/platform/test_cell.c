@@ -275,6 +275,31 @@ static void test_recycle(void **state)
 	}
 }
 
+static void test_mem(void **state)
+{
+	struct pl_event ev;
+	pl_space_t s;
+	pl_thread_t t;
+	char text[16];
+
+	for (int i = 0; i < 20; i++) {
+		LOAD(&s, &t, hello, 0);
+		assert_int_equal(pl_space_read(s, text, CODE, 5), -ENXIO);
+		assert_int_equal(pl_mem_open(t), 0);
+		assert_int_equal(pl_space_read(s, text, CODE, 5), 5);
+		assert_memory_equal(text, guest_hello, 5);
+		assert_int_equal(pl_space_write(s, STACK, "abc", 4), 4);
+		assert_int_equal(pl_copy_in_str(t, text, STACK, 16), 4);
+		assert_string_equal(text, "abc");
+		assert_int_equal(pl_space_read(s, text, 0x70000, 5), -EFAULT);
+		assert_int_equal(pl_space_read(s, text, 0x300000, 5), -EFAULT);
+		assert_int_equal(pl_run(t, &ev), 0);
+		assert_true(pl_space_cputime(s) > 0);
+		assert_true(pl_space_cputime(s) < 1000000000);
+		pl_thread_put(t, true, true);
+	}
+}
+
 static void test_evil(void **state)
 {
 	struct pl_event ev;
@@ -349,6 +374,7 @@ int main(void)
 		cmocka_unit_test(test_hello), cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_fault), cmocka_unit_test(test_kick),
 		cmocka_unit_test(test_threads), cmocka_unit_test(test_recycle),
+		cmocka_unit_test(test_mem),
 		cmocka_unit_test(test_fork),  cmocka_unit_test(test_evil),
 		cmocka_unit_test(test_speed),
 	};

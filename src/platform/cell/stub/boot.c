@@ -153,6 +153,11 @@ static void boot_on_context(struct cell_ctx *c, uint64_t arg)
 	uint64_t vdso = v[0], stack_end = v[1];
 	uint32_t tid;
 
+	/* 0 is free: stdio was closed */
+	SYS(__NR_openat, -100, "/proc", 010200000 /* O_PATH | O_DIRECTORY */);
+	if (SYS(__NR_dup2, 0, CELL_FD_PROC) != CELL_FD_PROC)
+		c->boot_warn = 1;
+	SYS(__NR_close, 0);
 	c->vdso = clear_space(vdso, stack_end);
 	set_handlers(c);
 	__asm__ volatile("wrgsbase %0" ::"r"(c));

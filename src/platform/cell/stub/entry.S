@@ -36,6 +36,8 @@ sites:
 	jmp after_gate
 	at 10
 	ud2
+	.org CELL_STR_MEM - CELL_SITES, 0xcc
+	.asciz "self/mem"
 #define SITE(ip) sites + (ip - CELL_SITES - 2)
 
 	.text

@@ -226,7 +226,15 @@ f_priv:
 	jeq 324, f_notify		/* membarrier */
 	jeq 302, f_notify		/* prlimit64 */
 	jeq 436, f_notify		/* close_range */
+	jeq 3, f_notify			/* close */
+	jeq 257, f_open
+	jeq 46, f_notify		/* sendmsg */
 	ret_ TRAP
+f_open:	ld ARG(1)			/* openat: one name, in our text */
+	jne CELL_STR_MEM, f_trap5
+	ld ARG(1)+HI
+	jeq 0, f_notify
+f_trap5: ret_ TRAP
 f_notify: ret_ NOTIFY
 	.globl stub_filter_end
 stub_filter_end:

@@ -34,9 +34,10 @@
 #define CTX_BOUNCE	0x4000
 #define CTX_BOUNCE_SIZE	0x4000
 
-/* Descriptors in a cell: the context memfd; numbers lent to one ordered call each. */
+/* Descriptors in a cell: the context memfd, /proc, the boot socket; numbers lent to one ordered call each. */
 #define CELL_FD_CTX	3
-#define CELL_FD_BOOT	4
+#define CELL_FD_PROC	4		/* the host's /proc, for self/mem only */
+#define CELL_FD_BOOT	5
 #define CELL_FD_LENT	16
 #define CELL_FD_LENT_END 64
 
@@ -53,6 +54,7 @@
 #define IP_MAD		(CELL_SITES + 0x82)
 #define IP_GATE		(CELL_SITES + 0x92)
 #define IP_DIE		(CELL_SITES + 0xa2)
+#define CELL_STR_MEM	(CELL_SITES + 0xb0)	/* "self/mem" */
 
 /* The signal that stops a guest thread. The kernel never sends it. */
 #define CELL_INTRSIG	16
