@@ -17,7 +17,7 @@ $(B)/build.ninja:
 	@meson setup -Dmode=$(MODE) $(B) >/dev/null 2>&1 || { cat $(B)/meson-logs/meson-log.txt; exit 1; }
 
 demo: deps all
-	@demo/run
+	@tests/demo/run
 
 test: all
 	@tests/run

@@ -210,12 +210,12 @@ static void build_env(struct do_args *a, const char *home)
 		strv_setenv(&c->env, xstrdup(a->env.v[i]));
 }
 
-/* Files in memory may take half of the machine, or what -m allows. */
+/* Files in memory may take half of the machine, or of what -m allows. */
 static uint64_t default_disk(const struct sb_config *c)
 {
 	struct sysinfo si;
 	if (c->memory)
-		return c->memory;
+		return c->memory / 2;
 	return sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit / 2 : 1ull << 30;
 }
 

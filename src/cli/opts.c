@@ -101,26 +101,31 @@ int opt_volume(struct sb_config *c, const char *text, struct err *e)
 	return 0;
 }
 
+static int tmpfs_option(struct sb_tmpfs *t, const char *o, struct err *e)
+{
+	char *end;
+	if (strncmp(o, "size=", 5) == 0)
+		return opt_size("--tmpfs size", o + 5, &t->size, e);
+	if (strncmp(o, "mode=", 5) == 0 && o[5]) {
+		t->mode = (unsigned)strtoul(o + 5, &end, 8);
+		if (!*end && t->mode <= 07777)
+			return 0;
+	}
+	return err_set(e, "--tmpfs: not size=N or mode=OCTAL: %s", o);
+}
+
 int opt_tmpfs(struct sb_config *c, const char *text, struct err *e)
 {
-	char *copy = xstrdup(text), *opts = strchr(copy, ':'), *save = NULL;
+	char *copy = xstrdup(text), *opts = strchr(copy, ':');
 	struct sb_tmpfs t = {.dst = copy, .mode = 01777};
 	if (opts)
 		*opts++ = 0;
-	for (char *o = opts ? strtok_r(opts, ",", &save) : NULL; o; o = strtok_r(NULL, ",", &save)) {
-		const char *bad = "x";
-		if (strncmp(o, "size=", 5) == 0) {
-			if (opt_size("--tmpfs size", o + 5, &t.size, e))
-				return -1;
-			continue;
-		}
-		if (strncmp(o, "mode=", 5) == 0 && o[5]) {
-			char *end;
-			t.mode = (unsigned)strtoul(o + 5, &end, 8);
-			bad = end;
-		}
-		if (*bad || t.mode > 07777)
-			return err_set(e, "--tmpfs: not size=N or mode=OCTAL: %s", o);
+	for (char *o = opts, *next; o; o = next) {
+		next = strchr(o, ',');
+		if (next)
+			*next++ = 0;
+		if (tmpfs_option(&t, o, e))
+			return -1;
 	}
 	c->tmpfs = reallocarray(c->tmpfs, c->n_tmpfs + 1, sizeof(t));
 	if (!c->tmpfs)

@@ -101,6 +101,15 @@ static inline must_check int h_setpgid(int pid, int pgid)
 {
 	return (int)h_sys2(SYS_setpgid, pid, pgid);
 }
+/* A new process, a copy of this one, with CLONE_NEW* flags; *pidfd when CLONE_PIDFD is among them. */
+static inline must_check int h_clone_process(uint64_t flags, int *pidfd)
+{
+	return (int)h_sys5(SYS_clone, flags | SIGCHLD, NULL, pidfd, NULL, 0);
+}
+static inline must_check int h_clone3(const void *args, size_t n)
+{
+	return (int)h_sys2(SYS_clone3, args, n);
+}
 static inline must_check int h_unshare(int flags)
 {
 	return (int)h_sys1(SYS_unshare, flags);

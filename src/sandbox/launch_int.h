@@ -26,6 +26,7 @@ struct launch {
 	bool timed_out;
 	struct ctl_msg last;
 	bool is_raw;
+	int lent_tty;		/* a terminal among the donated streams, or -1 */
 	struct termios saved;
 };
 
@@ -48,6 +49,8 @@ struct pump {		/* one direction of the pty bridge */
 };
 void tty_raw(struct launch *l);
 void tty_restore(struct launch *l);
+void tty_remember(struct launch *l);
+void tty_put_back(struct launch *l);
 void tty_size(unsigned *rows, unsigned *cols);
 /* What to poll for: POLLIN on from, or POLLOUT on to when there is something left to write. */
 bool pump_wants_read(const struct pump *p);

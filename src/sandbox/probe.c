@@ -14,11 +14,12 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/file.h"
+#include "host/proc.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/spawn.h"
@@ -32,15 +33,15 @@
 #endif
 
 /* Runs fn in a child; what it returns (0 to 255) comes back, or -1. */
-static int in_child(int (*fn)(void), int clone_flags)
+static int in_child(int (*fn)(void), unsigned clone_flags)
 {
 	int status;
-	long pid = syscall(SYS_clone, (unsigned long)clone_flags | SIGCHLD, NULL, NULL, NULL, 0ul);
+	int pid = h_clone_process(clone_flags, NULL);
 	if (pid == 0)
 		_exit(fn());
 	if (pid < 0)
-		return -errno;
-	while (waitpid((pid_t)pid, &status, __WALL) < 0)
+		return pid;
+	while (waitpid(pid, &status, __WALL) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
@@ -52,9 +53,8 @@ static int new_listener(unsigned long more)
 	struct sock_fprog prog = {array_size(allow), allow};
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -errno;
-	long hfd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			   SECCOMP_FILTER_FLAG_NEW_LISTENER | more, &prog);
-	return hfd < 0 ? -errno : (int)hfd;
+	return h_seccomp(SECCOMP_SET_MODE_FILTER,
+			 (unsigned)(SECCOMP_FILTER_FLAG_NEW_LISTENER | more), &prog);
 }
 
 static int try_listener(void)
@@ -149,7 +149,6 @@ static void probe_landlock(struct probe *p, unsigned without)
 
 static int map_self(void)
 {
-	/* The ids of the outside are not known here: overflow ids would not be accepted as ours. */
 	return stage_empty_root() == 0 ? 0 : 1;
 }
 
@@ -164,7 +163,7 @@ static int map_and_root(void)
 
 static void probe_namespaces(struct probe *p, unsigned without)
 {
-	const int ns = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS;
+	const unsigned ns = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS;
 	int rc = -EPERM;
 	const char *how = "without a user namespace";
 	p->name = "userns";
@@ -210,13 +209,13 @@ static void probe_calls(struct probe *openat2, struct probe *clone3, unsigned wi
 	openat2->enforces = "names resolved beneath a directory in one call; else component by component";
 	openat2->remedy = "run a kernel of 5.6 or later, or a newer outer seccomp profile";
 	openat2->without = without & SB_OPENAT2;
-	openat2->ok = syscall(SYS_openat2, -1, NULL, NULL, 0ul) != 0 && errno == EINVAL;
+	openat2->ok = h_openat2(-1, NULL, NULL, 0) == -EINVAL;
 	clone3->name = "clone3";
 	clone3->need = PROBE_INFO;
 	clone3->enforces = "nothing: brig uses clone";
 	clone3->remedy = "none is needed";
 	clone3->without = without & SB_CLONE3;
-	clone3->ok = syscall(SYS_clone3, NULL, 0ul) != 0 && errno == EINVAL;
+	clone3->ok = h_clone3(NULL, 0) == -EINVAL;
 }
 
 static bool read_line(const char *path, char *text, size_t cap)

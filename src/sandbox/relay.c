@@ -338,10 +338,11 @@ int relay_run(struct launch *l)
 	r.p[P_GOFER].fd = l->gofer.pidfd;
 	r.in = (struct pump){.from = 0, .to = l->tty_sock};
 	r.out = (struct pump){.from = l->tty_sock, .to = 1};
+	tty_remember(l);
 	tty_raw(l);
 	loop(&r);
 	kill_and_reap(&l->sentry);
 	kill_and_reap(&l->gofer);
-	tty_restore(l);
+	tty_put_back(l);
 	return conclude(&r);
 }

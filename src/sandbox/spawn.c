@@ -5,13 +5,15 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/file.h"
+#include "host/proc.h"
 #include "sandbox/stage.h"
 
 #define NS_FLAGS (CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS)
@@ -50,7 +52,7 @@ static int place_fds(struct spawn *s, int *report)
 	for (unsigned i = 0; i < s->n_fds; i++)
 		if (dup2(s->fds[i].src, s->fds[i].dst) < 0)
 			return -errno;
-	if (syscall(SYS_close_range, last + 1, HIGH_FD - 1, 0) != 0)
+	if (h_close_range((unsigned)last + 1, HIGH_FD - 1, 0) != 0)
 		for (int fd = last + 1; fd < HIGH_FD; fd++)
 			close(fd);
 	/* Everything above is close-on-exec: the launcher opens nothing otherwise. */
@@ -69,7 +71,7 @@ static void reset_signals(void)
 static void fail_step(struct report *r, const char *step, int rc)
 {
 	r->err = rc;
-	strncpy(r->step, step, sizeof(r->step) - 1);
+	snprintf(r->step, sizeof(r->step), "%s", step);
 }
 
 /* In the child. Fills *r; returns only to have it reported. */
@@ -122,8 +124,7 @@ static _Noreturn void child(struct spawn *s, unsigned ns, int report_hfd, unsign
 		isolate(s, &r, ns, &report_hfd);
 	if (r.err == 0) {
 		(void)!write(report_hfd, &r, sizeof(r));
-		syscall(SYS_execveat, s->exe_hfd, "", argv, envp, AT_EMPTY_PATH);
-		fail_step(&r, "exec", -errno);
+		fail_step(&r, "exec", h_execveat(s->exe_hfd, "", argv, envp, AT_EMPTY_PATH));
 	}
 	(void)!write(report_hfd, &r, sizeof(r));
 	_exit(EXIT_BRIG);
@@ -133,12 +134,11 @@ static pid_t clone_child(struct spawn *s, unsigned ns, int report_hfd)
 {
 	unsigned uid = geteuid(), gid = getegid();
 	int pidfd = -1;
-	long pid = syscall(SYS_clone, (unsigned long)ns | CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL,
-			   0ul);
+	pid_t pid = h_clone_process(ns | CLONE_PIDFD, &pidfd);
 	if (pid == 0)
 		child(s, ns, report_hfd, uid, gid);
 	s->pidfd = pidfd;
-	return pid < 0 ? -errno : (pid_t)pid;
+	return pid;
 }
 
 /* One attempt with the given namespaces. 0, or a negative errno with `r` filled. */

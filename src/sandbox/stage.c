@@ -13,8 +13,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "host/proc.h"
 
 #define NOBODY 65534u
 
@@ -47,7 +48,7 @@ int stage_empty_root(void)
 		return -errno;
 	if (chdir("/tmp") != 0 || mkdir("proc", 0555) != 0 ||
 	    mount("/proc", "proc", NULL, MS_BIND | MS_REC, NULL) != 0 ||
-	    syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 ||
+	    h_pivot_root(".", ".") != 0 || umount2(".", MNT_DETACH) != 0 ||
 	    chdir("/") != 0)
 		return -errno;
 	(void)mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV |
@@ -70,8 +71,8 @@ struct ll_ruleset {
 
 int landlock_abi(void)
 {
-	long v = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	return v < 0 ? 0 : (int)v;
+	int v = h_landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	return v < 0 ? 0 : v;
 }
 
 static int ll_allow(int ruleset, int hfd, uint64_t access)
@@ -79,9 +80,7 @@ static int ll_allow(int ruleset, int hfd, uint64_t access)
 	struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = hfd};
 	if (hfd < 0)
 		return 0;
-	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0
-		       ? -errno
-		       : 0;
+	return h_landlock_add_rule(ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 }
 
 int stage_landlock(int exe_hfd, int cell_hfd)
@@ -96,9 +95,9 @@ int stage_landlock(int exe_hfd, int cell_hfd)
 	attr.net = abi >= 4 ? LL_NET_ALL : 0;
 	attr.scoped = abi >= 6 ? LL_SCOPE_ALL : 0;
 	size_t size = abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
-	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+	int ruleset = h_landlock_create_ruleset(&attr, size, 0);
 	if (ruleset < 0)
-		return -errno;
+		return ruleset;
 	const uint64_t exec = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE;
 	const uint64_t proc = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
 			      LANDLOCK_ACCESS_FS_READ_DIR;
@@ -108,8 +107,8 @@ int stage_landlock(int exe_hfd, int cell_hfd)
 		rc = ll_allow(ruleset, cell_hfd, exec);
 	if (!rc)
 		rc = ll_allow(ruleset, procfd, proc);
-	if (!rc && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
-		rc = -errno;
+	if (!rc)
+		rc = h_landlock_restrict_self(ruleset, 0);
 	close(ruleset);
 	if (procfd >= 0)
 		close(procfd);
@@ -123,7 +122,7 @@ static int drop_caps(void)
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[2] = {{0}, {0}};
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	return syscall(SYS_capset, &head, none) != 0 ? -errno : 0;
+	return h_capset(&head, none);
 }
 
 int stage_drop_ids(bool *is_nobody)

@@ -32,6 +32,26 @@ void tty_restore(struct launch *l)
 	l->is_raw = false;
 }
 
+/*
+ * A terminal that is only one of the streams is handed to the guest as it is, and a guest may
+ * leave it in any mode.
+ */
+void tty_remember(struct launch *l)
+{
+	l->lent_tty = -1;
+	for (int fd = 2; l->tty_sock < 0 && fd >= 0; fd--)
+		if (isatty(fd) && tcgetattr(fd, &l->saved) == 0)
+			l->lent_tty = fd;
+}
+
+void tty_put_back(struct launch *l)
+{
+	tty_restore(l);
+	/* From the background this would stop us. */
+	if (l->lent_tty >= 0 && tcgetpgrp(l->lent_tty) == getpgrp())
+		tcsetattr(l->lent_tty, TCSADRAIN, &l->saved);
+}
+
 void tty_size(unsigned *rows, unsigned *cols)
 {
 	struct winsize w;

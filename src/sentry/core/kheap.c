@@ -246,33 +246,10 @@ static void *take_fresh(struct kc_state *s, struct slot_meta **m)
 }
 
 #ifdef BRIG_DEBUG
-static unsigned fail_nth;
-
-static bool fail_now(void)
-{
-	return __atomic_load_n(&fail_nth, __ATOMIC_RELAXED) &&
-	       __atomic_sub_fetch(&fail_nth, 1, __ATOMIC_RELAXED) == 0;
-}
-
-void kheap_fail_nth(unsigned n)
-{
-	__atomic_store_n(&fail_nth, n, __ATOMIC_RELAXED);
-}
-
 static void poison_check(const unsigned char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		BUG_ON(p[i] != POISON);		/* written after it was freed */
-}
-#else
-static inline bool fail_now(void)
-{
-	return false;
-}
-
-void kheap_fail_nth(unsigned n)
-{
-	(void)n;
 }
 #endif
 
@@ -282,7 +259,7 @@ void *kc_state_alloc(struct kc_state *s)
 	bool reused = false;
 	void *p = NULL;
 
-	if (fail_now() || charge(CHARGE_KERNEL, s->size))
+	if (charge(CHARGE_KERNEL, s->size))
 		return NULL;
 	mutex_lock(&s->lock);
 	if (!s->max_objects || s->live < s->max_objects) {

@@ -40,9 +40,6 @@ void *kc_alloc(struct kcache *c) must_check;
 void kc_free(struct kcache *c, void *obj);	/* NULL is accepted */
 /* Generation of the slot of a live or freed object: differs after each free. */
 uint32_t kc_generation(struct kcache *c, const void *obj);
-/* Debug builds: the n-th allocation from now fails (1 = the next); 0 ends it. For tests that walk
- * every failure path of a call. */
-void kheap_fail_nth(unsigned n);
 /* Live objects of this cache (tests, /proc/slabinfo). */
 uint64_t kc_live(const struct kcache *c);
 

@@ -85,21 +85,6 @@ static void limits(void **state)
 	assert_null(kmalloc_array(SIZE_MAX / 2, 3));
 }
 
-#ifdef BRIG_DEBUG
-static void injected(void **state)
-{
-	void *p;
-
-	kheap_fail_nth(2);
-	assert_non_null(p = kmalloc(10));
-	kfree(p);
-	assert_null(kmalloc(10));
-	assert_non_null(p = kmalloc(10));
-	kfree(p);
-	kheap_fail_nth(0);
-}
-#endif
-
 static void sizes(void **state)
 {
 	for (size_t n = 1; n <= KMALLOC_MAX; n = n * 3 + 1) {
@@ -192,9 +177,6 @@ int main(void)
 	const struct CMUnitTest t[] = {
 		cmocka_unit_test(zeroed_and_isolated), cmocka_unit_test(quarantined),
 		cmocka_unit_test(limits),	       cmocka_unit_test(sizes),
-#ifdef BRIG_DEBUG
-		cmocka_unit_test(injected),
-#endif
 		cmocka_unit_test(misuse_stops),	       cmocka_unit_test(threads),
 	};
 	return cmocka_run_group_tests(t, setup, NULL);
