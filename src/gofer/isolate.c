@@ -27,15 +27,20 @@ static int keep_caps(uint32_t caps)
 
 	if (rc)
 		return rc;
-	for (unsigned c = 0; c <= 63; c++)
-		if (c > 31 || !(caps & CAP_BIT(c)))
-			(void)!h_prctl(PR_CAPBSET_DROP, c, 0, 0, 0);	/* needs CAP_SETPCAP */
 	(void)!h_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	data[0].permitted &= caps;
 	data[0].effective = data[0].permitted;
 	data[0].inheritable = 0;
 	data[1] = (struct __user_cap_data_struct){0};
 	return h_capset(&head, data);
+}
+
+/* Before ids change: it needs CAP_SETPCAP, and is of no use without it. */
+static void bound_caps(uint32_t caps)
+{
+	for (unsigned c = 0; c <= 63; c++)
+		if (c > 31 || !(caps & CAP_BIT(c)))
+			(void)!h_prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
 }
 
 static int drop_ids(void)
@@ -136,11 +141,12 @@ int isolate_early(uint32_t boot_flags, const struct root_spec *roots, unsigned n
 		rc = h_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (rc)
 		return rc;
+	uint32_t caps = rw ? RW_CAPS : h_geteuid() == 0 && !all_public ? CAP_BIT(CAP_DAC_READ_SEARCH) : 0;
+	bound_caps(caps);
 	/* Where everything to be served is public, the host may enforce that as well. */
 	if (h_geteuid() == 0 && all_public && !(boot_flags & GOFER_BOOT_KEEP_IDS) && !drop_ids())
 		*has |= GOFER_HAS_NOBODY;
-	rc = keep_caps(rw ? RW_CAPS : h_geteuid() == 0 && !all_public ?
-			   CAP_BIT(CAP_DAC_READ_SEARCH) : 0);
+	rc = keep_caps(caps);
 	if (rc)
 		return rc;
 	if (!(boot_flags & GOFER_BOOT_NO_LANDLOCK) && use_landlock(roots, n))
