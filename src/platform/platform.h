@@ -75,6 +75,9 @@ struct pl_boot {
 	bool no_patch;			/* never rewrite text */
 	bool no_spin;			/* never spin */
 	unsigned ncpus;			/* CPUs the sandbox may use, for the spin policy */
+	/* Called from a platform thread for each thread of a space that died, e.g. of the host's
+	 * OOM killer: its owner may be asleep in a system call. May be NULL. */
+	void (*gone)(pl_thread_t t);
 	bool debug;			/* log every event and order */
 };
 must_check int pl_init(const struct pl_boot *boot);
@@ -116,6 +119,9 @@ size_t pl_xstate_size(void);
 must_check int pl_get_xstate(pl_thread_t t, void *dst, size_t cap);
 /* Takes a guest's own image: bad headers are repaired or refused with -EINVAL; NULL = initial. */
 must_check int pl_set_xstate(pl_thread_t t, const void *src, size_t n);
+/* The call being served is about to sleep: the guest thread's stub stops spinning for its reply.
+ * A hint; any number of times. */
+void pl_will_block(pl_thread_t t);
 /* Makes a thread in guest code report PL_EV_INTR soon. If it is stopped, or before its next
  * pl_run, that pl_run returns PL_EV_INTR at once instead of resuming. Never blocks; any thread. */
 void pl_kick(pl_thread_t t);

@@ -98,8 +98,6 @@ void spc_died(struct pl_spc *s)
 		__atomic_add_fetch(&t->c->ev_seq, 1, __ATOMIC_SEQ_CST);
 		(void)h_futex_wake_shared(&t->c->ev_seq, INT32_MAX);
 	}
-	__atomic_store_n(&s->gone, 1, __ATOMIC_RELEASE);
-	(void)h_futex_wake(&s->gone, INT32_MAX);
 	mutex_unlock(&pl.lock);
 }
 
@@ -115,6 +113,25 @@ int spc_kill(struct pl_spc *s)
 }
 
 /* A cell is reaped only after its entries are gone: its number is free from then on (R20). */
+/* Threads whose owners may be asleep in a system call hear of it through the hook. The space
+ * stays until `gone` is set. */
+static void tell_gone(struct pl_spc *s)
+{
+	pl_thread_t ids[64];
+	uint32_t i = 0, n;
+
+	do {
+		n = 0;
+		mutex_lock(&pl.lock);
+		for (; i < pl.thr_used && n < array_size(ids); i++)
+			if (pl.thr[i].s == s && pl.thr[i].state == THR_LIVE)
+				ids[n++] = thr_id(&pl.thr[i]);
+		mutex_unlock(&pl.lock);
+		for (uint32_t k = 0; k < n; k++)
+			pl.boot.gone(ids[k]);
+	} while (n == array_size(ids));
+}
+
 static void reap(int pid)
 {
 	struct pl_spc *s = NULL;
@@ -128,6 +145,12 @@ static void reap(int pid)
 	if (s)
 		spc_died(s);
 	(void)!h_wait4(pid, &status, __WALL, NULL);
+	if (s) {
+		if (pl.boot.gone && s != pl.tmpl)
+			tell_gone(s);
+		__atomic_store_n(&s->gone, 1, __ATOMIC_RELEASE);
+		(void)h_futex_wake(&s->gone, INT32_MAX);
+	}
 	pl_debug("cell %d ended, status %x%s", pid, status, s ? "" : ", not introduced");
 	if (s && s == pl.tmpl && !__atomic_load_n(&pl.stopping, __ATOMIC_RELAXED)) {
 		log_error("cell: the template cell died");
@@ -189,6 +212,7 @@ int pl_init(const struct pl_boot *boot)
 	pl.boot = *boot;
 	pl.debug = boot->debug;
 	xstate_init();
+	wait_init();
 	r = tables_init();
 	if (r)
 		return r;

@@ -87,7 +87,7 @@ static void thr_reset(struct pl_thr *t)
 void thr_renew_locked(struct pl_thr *t)
 {
 	struct pl_spc *s = t->s;
-	uint32_t slot = t->slot, hnext = t->hnext, next = t->next;
+	uint32_t slot = t->slot, hnext = t->hnext, next = t->next, rp = t->rp, ev = t->ev;
 	uint64_t c_addr = t->c_addr;
 	struct cell_ctx *c = t->c;
 	int htid = t->htid;
@@ -95,6 +95,8 @@ void thr_renew_locked(struct pl_thr *t)
 	thr_reset(t);
 	t->s = s;
 	t->slot = slot;
+	t->rp = rp;
+	t->ev = ev;
 	t->hnext = hnext;
 	t->next = next;
 	t->c_addr = c_addr;

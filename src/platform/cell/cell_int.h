@@ -52,7 +52,8 @@ struct pl_thr {
 	uint32_t busy;		/* L: the notary uses an order's file right now */
 
 	uint32_t rp, ev;	/* replies given, events seen */
-	bool begun;		/* its first reply was given */
+	bool blocked_last;	/* its last call slept: its stub need not spin for the reply */
+	uint32_t spin_fails, spin_skip;
 	uint32_t kicked;	/* a: an interrupt is owed */
 	uint32_t running;	/* a: in guest code, as far as we know */
 	bool full;		/* regs hold the whole set */
@@ -147,8 +148,10 @@ struct pl_thr *tid_find_locked(int htid);
 #define PL_POOL_MAX	8
 must_check int thr_exit_host(struct pl_thr *t);	/* its host thread is gone, as a fact */
 must_check int pool_take(struct pl_spc **s, struct pl_thr **t);
-/* Empties t's space through the gate; true when it is blank and in the pool. */
-bool pool_recycle(struct pl_thr *t);
+/* Empties a space whose threads are all parked through the gate; true when it is blank and in the pool. */
+bool pool_recycle(struct pl_spc *s, bool wait_gone);
+/* Ends a space that nobody will use again; its memory is gone when this returns. */
+void spc_end(struct pl_spc *s);
 
 /* boot.c */
 void spc_died(struct pl_spc *s);		/* its host process is gone: wakes everybody */
@@ -170,8 +173,12 @@ struct cell_op *op_slot(struct pl_thr *t, uint32_t i);
 /* Runs nops ops and comes back: the number that succeeded, or -ESRCH. */
 must_check int stub_run(struct pl_thr *t, uint32_t nops);
 void stub_post(struct pl_thr *t, uint32_t act, uint32_t nops);
-must_check int stub_wait(struct pl_thr *t, bool stopped);
 int64_t op_result(struct pl_thr *t, uint32_t i);
+
+/* wait.c */
+void wait_init(void);
+uint32_t wait_guest_spin(const struct pl_thr *t);
+must_check int stub_wait(struct pl_thr *t, bool stopped);
 
 /* ops.c */
 void set_op(struct pl_thr *t, uint32_t i, uint32_t kind, uint32_t nr, uint64_t a0, uint64_t a1,

@@ -20,18 +20,17 @@ int pool_take(struct pl_spc **s, struct pl_thr **t)
 		pl.pool = p->pool_next;
 		pl.npool--;
 		f = p->first;
-		f->state = THR_LIVE;
 		if (!__atomic_load_n(&p->dead, __ATOMIC_ACQUIRE))
 			break;
 		mutex_unlock(&pl.lock);
-		thr_free(f);
-		spc_free(p);
+		spc_end(p);
 		mutex_lock(&pl.lock);
 		p = NULL;
 	}
 	mutex_unlock(&pl.lock);
 	if (!p)
 		return -ENOENT;
+	f->state = THR_LIVE;
 	*s = p;
 	*t = f;
 	return 0;
@@ -59,10 +58,6 @@ static struct pl_thr *only_thread(struct pl_spc *s)
 		if (thr_exit_host(t))
 			return NULL;
 		thr_free(t);
-	}
-	if (leader->state == THR_PARKED) {
-		leader->state = THR_LIVE;
-		s->nparked--;
 	}
 	return s->nhost == 1 ? leader : NULL;
 }
@@ -108,9 +103,9 @@ static bool run_gate(struct pl_thr *t)
 	return true;
 }
 
-bool pool_recycle(struct pl_thr *t)
+bool pool_recycle(struct pl_spc *s, bool wait_gone)
 {
-	struct pl_spc *s = t->s;
+	struct pl_thr *t;
 
 	if (__atomic_load_n(&s->dead, __ATOMIC_ACQUIRE) || pl.npool >= PL_POOL_MAX || !s->nhost)
 		return false;
@@ -120,15 +115,19 @@ bool pool_recycle(struct pl_thr *t)
 	/* behind the gate there is no guest code and no other thread: this memory is quiet */
 	wipe(s, t);
 	mem_close(s);
+	t->rp = t->ev = 0;
+	if (wait_gone && stub_run(t, 0) < 0)
+		return false;
 	mutex_lock(&pl.lock);
 	s->gen++;
 	s->lent_ever = false;
 	s->lent_map = 0;
 	s->cpu_base = spc_cpu_raw(s);
+	s->cpu_last = 0;
+	s->nparked = 0;
 	s->first = t;
 	thr_renew_locked(t);
 	t->cpu_rebase = true;
-	s->cpu_last = 0;
 	s->pool_next = pl.pool;
 	pl.pool = (uint32_t)(s - pl.spc) + 1;
 	pl.npool++;

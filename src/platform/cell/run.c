@@ -18,11 +18,6 @@ int64_t op_result(struct pl_thr *t, uint32_t i)
 	return READ_ONCE(t->c->ops[i].res);
 }
 
-static bool is_dead(const struct pl_thr *t)
-{
-	return __atomic_load_n(&t->s->dead, __ATOMIC_ACQUIRE);
-}
-
 /* Gives the reply whose ops and fields the caller has filled in. */
 void stub_post(struct pl_thr *t, uint32_t act, uint32_t nops)
 {
@@ -30,41 +25,10 @@ void stub_post(struct pl_thr *t, uint32_t act, uint32_t nops)
 
 	WRITE_ONCE(c->act, act);
 	WRITE_ONCE(c->nops, nops);
-	t->begun = true;
+	WRITE_ONCE(c->gspin, wait_guest_spin(t));
 	__atomic_store_n(&c->rp_seq, ++t->rp, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&c->g_wait, __ATOMIC_SEQ_CST))
 		(void)h_futex_wake_shared(&c->rp_seq, 1);
-}
-
-/* Waits for the next event. With `stopped` the stub owes it soon, else the guest may compute for
- * ever; but once it was kicked it owes it too (I4, R15: only seconds we ran through count). */
-int stub_wait(struct pl_thr *t, bool stopped)
-{
-	struct cell_ctx *c = t->c;
-	struct timespec tick = {1, 0};
-	unsigned ticks = 0;
-	uint32_t ev;
-
-	for (;;) {
-		if (is_dead(t))
-			return -ESRCH;
-		ev = __atomic_load_n(&c->ev_seq, __ATOMIC_ACQUIRE);
-		if (ev != t->ev) {
-			t->ev = ev;
-			return 0;
-		}
-		__atomic_store_n(&c->s_wait, 1, __ATOMIC_SEQ_CST);
-		bool timed = stopped || __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST);
-
-		int r = h_futex_wait_shared(&c->ev_seq, t->ev, timed ? &tick : NULL);
-
-		__atomic_store_n(&c->s_wait, 0, __ATOMIC_RELAXED);
-		if (r == -ETIMEDOUT && ++ticks >= PL_STOP_TICKS) {
-			log_warn("cell: a guest thread did not stop in %u s", PL_STOP_TICKS);
-			(void)spc_kill(t->s);
-			ticks = 0;
-		}
-	}
 }
 
 /* A cell that breaks the protocol is hostile: its process ends. */
@@ -225,6 +189,7 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 		return 0;
 	}
 	r = post_resume(t, &nops, lent);
+	t->blocked_last = false;
 	if (!r)
 		r = stub_wait(t, false);
 	__atomic_store_n(&t->running, 0, __ATOMIC_RELAXED);
@@ -321,6 +286,16 @@ void pl_set_regs(pl_thread_t id, const struct l_regs *in)
 	t->regs.ss = 0x2b;
 	t->full = true;
 	t->dirty = true;
+}
+
+void pl_will_block(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (t) {
+		t->blocked_last = true;
+		WRITE_ONCE(t->c->gspin, 0);
+	}
 }
 
 void pl_kick(pl_thread_t id)

@@ -97,12 +97,12 @@ static int fork_cell(struct pl_thr *parent, struct pl_spc *s, struct pl_thr *chi
 }
 
 /* Ends a space that nobody will use again; its memory is gone when this returns. */
-static void spc_end(struct pl_spc *s, bool wait_gone)
+void spc_end(struct pl_spc *s)
 {
-	(void)wait_gone;
-	if (spc_kill(s) == 0)
-		while (!__atomic_load_n(&s->gone, __ATOMIC_ACQUIRE))
-			(void)h_futex_wait(&s->gone, 0, NULL);
+	(void)spc_kill(s);
+	while (__atomic_load_n(&s->intro, __ATOMIC_ACQUIRE) == 1 &&
+	       !__atomic_load_n(&s->gone, __ATOMIC_ACQUIRE))
+		(void)h_futex_wait(&s->gone, 0, NULL);
 	while (s->threads)
 		thr_free(&pl.thr[s->threads - 1]);
 	spc_free(s);
@@ -130,7 +130,7 @@ static int new_cell(struct pl_thr *parent, const struct l_regs *regs, struct pl_
 	s->lent_ever = parent->s->lent_ever;
 	r = fork_cell(parent, s, t);
 	if (r) {
-		spc_end(s, true);
+		spc_end(s);
 		return r;
 	}
 	*out_s = s;
@@ -314,8 +314,13 @@ void pl_thread_put(pl_thread_t id, bool last, bool wait_gone)
 		return;
 	s = t->s;
 	if (last) {
-		if (!pool_recycle(t))
-			spc_end(s, wait_gone);
+		mutex_lock(&pl.lock);
+		t->gen++;		/* the id is used up */
+		t->state = THR_PARKED;
+		s->nparked++;
+		mutex_unlock(&pl.lock);
+		if (!pool_recycle(s, wait_gone))
+			spc_end(s);
 		return;
 	}
 	if (__atomic_load_n(&s->dead, __ATOMIC_ACQUIRE)) {

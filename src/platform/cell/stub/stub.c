@@ -91,7 +91,7 @@ static int run_ops(struct cell_ctx *c)
 /* Waits until the reply count is no longer `seen`. */
 static void await_reply(struct cell_ctx *c, uint32_t seen)
 {
-	for (uint32_t i = c->gspin; i > 0; i--) {
+	for (uint32_t i = 0; i < __atomic_load_n(&c->gspin, __ATOMIC_RELAXED); i++) {
 		if (__atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE) != seen)
 			return;
 		__builtin_ia32_pause();
@@ -106,6 +106,10 @@ static void await_reply(struct cell_ctx *c, uint32_t seen)
 
 static void publish(struct cell_ctx *c, uint32_t kind)
 {
+	uint32_t cpu = 0;
+
+	__asm__("lsl %1, %0" : "=r"(cpu) : "r"(0x7b));	/* getcpu: cpu | node << 12 */
+	c->cpu = cpu;
 	c->kind = kind;
 	__atomic_store_n(&c->ev_seq, c->ev_seq + 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&c->s_wait, __ATOMIC_SEQ_CST))

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waiting for a stub: to spin or to sleep. Spinning saves two wake-ups but needs a core that
+ * nobody else wants; asleep, a Sentry thread waits on its guest's CPU, where the hand-over is
+ * cheapest. An idle sandbox spins nowhere.
+ */
+#include "platform/cell/cell_int.h"
+
+#include <errno.h>
+#include <sched.h>
+#include "host/time.h"
+
+#define SPIN_NS		50000		/* about one wake-up of an idle CPU: the break-even */
+#define PREEMPT_NS	20000		/* a gap this long means that we were preempted */
+#define CALM_NS		100000000ll	/* then no spinning for so long */
+
+static struct {
+	uint32_t nrun;		/* a: guest threads that owe us nothing */
+	uint32_t nspin;		/* a: our threads that spin */
+	uint32_t ncpus;
+	uint32_t pauses;	/* in SPIN_NS */
+	uint64_t gap;		/* TSC ticks in PREEMPT_NS */
+	int64_t calm_until;	/* a */
+	cpu_set_t all;
+} w;
+
+static __thread int pinned_to = -1;
+
+void wait_init(void)
+{
+	uint64_t c0, c1;
+	int64_t t0, t1;
+
+	if (h_sched_getaffinity(0, sizeof(w.all), &w.all) < 0)
+		CPU_SET(0, &w.all);
+	w.ncpus = (uint32_t)CPU_COUNT(&w.all);
+	if (pl.boot.ncpus && pl.boot.ncpus < w.ncpus)
+		w.ncpus = pl.boot.ncpus;
+	t0 = h_now();
+	c0 = __builtin_ia32_rdtsc();
+	for (unsigned i = 0; i < 400; i++)
+		__builtin_ia32_pause();
+	c1 = __builtin_ia32_rdtsc();
+	t1 = h_now();
+	if (t1 <= t0)
+		t1 = t0 + 1;
+	w.pauses = (uint32_t)(400ll * SPIN_NS / (t1 - t0)) + 1;
+	if (w.pauses > 5000)
+		w.pauses = 5000;
+	w.gap = (c1 - c0) * PREEMPT_NS / (uint64_t)(t1 - t0) + 1;
+}
+
+static bool room(uint32_t more)
+{
+	return __atomic_load_n(&w.nrun, __ATOMIC_RELAXED) +
+		       __atomic_load_n(&w.nspin, __ATOMIC_RELAXED) + more <= w.ncpus;
+}
+
+/* How long the stub may spin for the reply to its next event. */
+uint32_t wait_guest_spin(const struct pl_thr *t)
+{
+	if (pl.boot.no_spin || w.ncpus < 2 || !room(1) || t->blocked_last)
+		return 0;
+	return w.pauses;
+}
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	if (cpu == pinned_to)
+		return;
+	if (cpu < 0) {
+		(void)!h_sched_setaffinity(0, sizeof(w.all), &w.all);
+	} else {
+		if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &w.all))
+			return;
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		(void)!h_sched_setaffinity(0, sizeof(set), &set);
+	}
+	pinned_to = cpu;
+}
+
+/* True when the event came. */
+static bool spin(struct pl_thr *t)
+{
+	uint64_t last = __builtin_ia32_rdtsc(), now;
+	bool hit = false;
+
+	__atomic_add_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < w.pauses; i++) {
+		if (__atomic_load_n(&t->c->ev_seq, __ATOMIC_ACQUIRE) != t->ev) {
+			hit = true;
+			break;
+		}
+		__builtin_ia32_pause();
+		if (i % 16)
+			continue;
+		if (!room(0))
+			break;
+		now = __builtin_ia32_rdtsc();
+		if (now - last > w.gap) {
+			__atomic_store_n(&w.calm_until, h_now() + CALM_NS, __ATOMIC_RELAXED);
+			break;
+		}
+		last = now;
+	}
+	__atomic_sub_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
+	return hit;
+}
+
+static bool try_spin(struct pl_thr *t)
+{
+	if (pl.boot.no_spin || w.ncpus < 2 || !room(1))
+		return false;
+	if (t->spin_skip) {
+		t->spin_skip--;
+		return false;
+	}
+	if (__atomic_load_n(&w.calm_until, __ATOMIC_RELAXED)) {
+		if (h_now() < __atomic_load_n(&w.calm_until, __ATOMIC_RELAXED))
+			return false;
+		__atomic_store_n(&w.calm_until, 0, __ATOMIC_RELAXED);
+	}
+	pin(-1);
+	if (spin(t)) {
+		t->spin_fails = 0;
+		return true;
+	}
+	if (++t->spin_fails >= 3) {
+		t->spin_fails = 0;
+		t->spin_skip = 32;
+	}
+	return false;
+}
+
+static bool is_dead(const struct pl_thr *t)
+{
+	return __atomic_load_n(&t->s->dead, __ATOMIC_ACQUIRE);
+}
+
+/* One sleep; compares with the count seen before, never with the word's present value. */
+static int sleep_once(struct pl_thr *t, const struct timespec *tick)
+{
+	struct cell_ctx *c = t->c;
+	int r = 0;
+
+	__atomic_store_n(&c->s_wait, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&c->ev_seq, __ATOMIC_SEQ_CST) == t->ev && !is_dead(t))
+		r = h_futex_wait_shared(&c->ev_seq, t->ev, tick);
+	__atomic_store_n(&c->s_wait, 0, __ATOMIC_RELAXED);
+	return r;
+}
+
+/*
+ * Waits for the next event: 0, or -ESRCH when the cell is dead. With `stopped` the stub owes it
+ * soon; a guest may compute for ever, but once it was kicked it owes it too (I4; R15: only
+ * seconds that we ran through count).
+ */
+int stub_wait(struct pl_thr *t, bool stopped)
+{
+	struct timespec tick = {1, 0};
+	unsigned ticks = 0;
+	bool tried = false;
+	uint32_t ev;
+
+	if (!stopped)
+		__atomic_add_fetch(&w.nrun, 1, __ATOMIC_RELAXED);
+	for (;;) {
+		ev = __atomic_load_n(&t->c->ev_seq, __ATOMIC_ACQUIRE);
+		if (is_dead(t) || ev != t->ev)
+			break;
+		if (!tried) {
+			tried = true;
+			if (try_spin(t))
+				continue;
+			if (!stopped && w.ncpus > 1)
+				pin((int)(READ_ONCE(t->c->cpu) & 0xfff));
+		}
+		bool timed = stopped || __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST);
+
+		if (sleep_once(t, timed ? &tick : NULL) == -ETIMEDOUT && ++ticks >= PL_STOP_TICKS) {
+			log_warn("cell: a guest thread did not stop in %u s", PL_STOP_TICKS);
+			(void)spc_kill(t->s);
+			ticks = 0;
+		}
+	}
+	if (!stopped)
+		__atomic_sub_fetch(&w.nrun, 1, __ATOMIC_RELAXED);
+	t->ev = ev;
+	return is_dead(t) ? -ESRCH : 0;
+}
