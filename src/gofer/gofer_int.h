@@ -102,8 +102,8 @@ size_t gofer_lie(struct channel *ch, size_t n);	/* lying.c, in brig-gofer-lying 
 
 /* For the ops: */
 must_check int reply_fd(struct reply *rep, int hfd, bool close_after);
-/* Appends a node for a pinned handle; consumes the pin. */
-must_check int reply_node(struct channel *ch, struct href *node);
+/* Appends a node for a pinned handle, with an open descriptor or -1; consumes pin and descriptor. */
+must_check int reply_node(struct channel *ch, struct href *node, int open_hfd);
 
 typedef int gofer_op_fn(struct channel *ch, struct wire_r *r);
 gofer_op_fn op_attach, op_walk, op_open, op_create, op_mkdir, op_mknod, op_symlink, op_link,

@@ -13,7 +13,48 @@ int op_attach(struct channel *ch, struct wire_r *r)
 	if (!wire_done(r))
 		return -EPROTO;
 	int rc = handle_pin_root(root, &h);
-	return rc ? rc : reply_node(ch, &h);
+	return rc ? rc : reply_node(ch, &h, -1);
+}
+
+#define OPEN_FLAGS (O_ACCMODE | O_TRUNC | O_DIRECTORY | O_DIRECT)
+
+/* May this object be opened with these flags at all? Looks at type, root and, on public roots,
+ * at the bits of others; the host judges the rest. */
+static int may_open(const struct href *h, uint32_t flags)
+{
+	struct stat st;
+	bool wants_read = (flags & O_ACCMODE) != O_WRONLY;
+	bool wants_write = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
+	int rc = h_fstat(h->hfd, &st);
+
+	if (rc)
+		return rc;
+	if (flags & ~(uint32_t)OPEN_FLAGS || (flags & O_ACCMODE) == O_ACCMODE)
+		return -EINVAL;
+	if (S_ISLNK(st.st_mode))
+		return -ELOOP;
+	if (S_ISDIR(st.st_mode) && wants_write)
+		return -EISDIR;
+	if (!S_ISDIR(st.st_mode) && flags & O_DIRECTORY)
+		return -ENOTDIR;
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !(h->root_flags & GOFER_ROOT_SPECIAL))
+		return S_ISSOCK(st.st_mode) ? -ENXIO : -EACCES;
+	if (wants_write && !(h->root_flags & GOFER_ROOT_RW))
+		return -EROFS;
+	return wants_read ? public_check(h, &st, S_IROTH) : 0;
+}
+
+/* What was found is about to be opened for reading: a description, or -1 (the open itself will
+ * say why not). */
+static int open_found(const struct href *h)
+{
+	struct stat st;
+
+	if (h_fstat(h->hfd, &st) || !S_ISREG(st.st_mode) || may_open(h, O_RDONLY) ||
+	    handles_make_room(1))
+		return -1;
+	int hfd = step_reopen(h->hfd, O_RDONLY);
+	return hfd < 0 ? -1 : hfd;
 }
 
 /* One component below *at; on success *at is the child, pinned, and the parent is not. */
@@ -42,12 +83,12 @@ static int walk_step(struct href *at, const char *name)
 int op_walk(struct channel *ch, struct wire_r *r)
 {
 	uint64_t dir = wire_get_u64(r);
-	uint32_t n = wire_get_u32(r), got = 0;
+	uint32_t open_last = wire_get_u32(r), n = wire_get_u32(r), got = 0;
 	const char *names[GOFER_WALK_MAX];
 	struct href at = {0};
 	int stop = 0;
 
-	if (n == 0 || n > GOFER_WALK_MAX)
+	if (n == 0 || n > GOFER_WALK_MAX || open_last > 1)
 		return -EPROTO;
 	for (uint32_t i = 0; i < n; i++) {
 		size_t len;
@@ -74,7 +115,8 @@ int op_walk(struct channel *ch, struct wire_r *r)
 		bool more = got + 1 < n && h_fstat(child.hfd, &st) == 0 && S_ISDIR(st.st_mode);
 		if (more)
 			more = handle_pin(child.id, &next) == 0;
-		stop = reply_node(ch, &child);
+		int hfd = open_last && got + 1 == n ? open_found(&child) : -1;
+		stop = reply_node(ch, &child, hfd);
 		at = next;
 		if (stop)
 			break;
@@ -141,34 +183,6 @@ int op_peek(struct channel *ch, struct wire_r *r)
 	return 0;
 }
 
-#define OPEN_FLAGS (O_ACCMODE | O_TRUNC | O_DIRECTORY | O_DIRECT)
-
-/* May this object be opened with these flags at all? Looks at type, root and, on public roots,
- * at the bits of others; the host judges the rest. */
-static int may_open(const struct href *h, uint32_t flags)
-{
-	struct stat st;
-	bool wants_read = (flags & O_ACCMODE) != O_WRONLY;
-	bool wants_write = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
-	int rc = h_fstat(h->hfd, &st);
-
-	if (rc)
-		return rc;
-	if (flags & ~(uint32_t)OPEN_FLAGS || (flags & O_ACCMODE) == O_ACCMODE)
-		return -EINVAL;
-	if (S_ISLNK(st.st_mode))
-		return -ELOOP;
-	if (S_ISDIR(st.st_mode) && wants_write)
-		return -EISDIR;
-	if (!S_ISDIR(st.st_mode) && flags & O_DIRECTORY)
-		return -ENOTDIR;
-	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !(h->root_flags & GOFER_ROOT_SPECIAL))
-		return S_ISSOCK(st.st_mode) ? -ENXIO : -EACCES;
-	if (wants_write && !(h->root_flags & GOFER_ROOT_RW))
-		return -EROFS;
-	return wants_read ? public_check(h, &st, S_IROTH) : 0;
-}
-
 int op_open(struct channel *ch, struct wire_r *r)
 {
 	uint64_t id = wire_get_u64(r);
@@ -231,17 +245,23 @@ static int dir_for_change(uint64_t id, struct href *dir)
 	return rc;
 }
 
-/* The node of a new object, held by O_PATH descriptor `hfd` or the error in it. */
+/* The node of a new object, held by O_PATH descriptor `hfd` or the error in it; open_hfd is an
+ * open descriptor of it or -1. Both are consumed. */
 static int new_node(struct channel *ch, const struct href *dir, const char *name, int hfd,
-		    unsigned mode, uint32_t uid, uint32_t gid)
+		    int open_hfd, unsigned mode, uint32_t uid, uint32_t gid)
 {
 	struct href node = {0};
+	int rc = min(hfd, 0);
 
-	if (hfd < 0)
-		return hfd;
-	give_to(dir, hfd, mode, uid, gid);
-	int rc = handle_add(dir, name, hfd, &node);
-	return rc ? rc : reply_node(ch, &node);
+	if (!rc) {
+		give_to(dir, hfd, mode, uid, gid);
+		rc = handle_add(dir, name, hfd, &node);
+	}
+	if (!rc)
+		return reply_node(ch, &node, open_hfd);
+	if (open_hfd >= 0)
+		(void)h_close(open_hfd);
+	return rc;
 }
 
 int op_create(struct channel *ch, struct wire_r *r)
@@ -265,11 +285,7 @@ int op_create(struct channel *ch, struct wire_r *r)
 	if (hfd < 0)
 		rc = hfd;
 	else
-		rc = new_node(ch, &dir, name, step_reopen(hfd, O_PATH), mode, uid, gid);
-	if (!rc)
-		rc = reply_fd(&ch->rep, hfd, true);
-	else if (hfd >= 0)
-		(void)h_close(hfd);
+		rc = new_node(ch, &dir, name, step_reopen(hfd, O_PATH), hfd, mode, uid, gid);
 	handle_unpin(&dir);
 	return rc;
 }
@@ -306,7 +322,7 @@ static int make(struct channel *ch, struct wire_r *r, uint32_t op)
 	else
 		rc = h_symlinkat(target, dir.hfd, name);
 	if (!rc)
-		rc = new_node(ch, &dir, name, step_open(dir.hfd, name), mode, uid, gid);
+		rc = new_node(ch, &dir, name, step_open(dir.hfd, name), -1, mode, uid, gid);
 	handle_unpin(&dir);
 	return rc;
 }

@@ -40,15 +40,16 @@ int reply_fd(struct reply *rep, int hfd, bool close_after)
 	return 0;
 }
 
-int reply_node(struct channel *ch, struct href *node)
+int reply_node(struct channel *ch, struct href *node, int open_hfd)
 {
 	struct reply *rep = &ch->rep;
 	struct stat st;
 	int rc = h_fstat(node->hfd, &st);
+	bool link = !rc && S_ISLNK(st.st_mode);
 
 	wire_put_u64(&rep->w, node->id);
-	wire_put_u32(&rep->w, !rc && S_ISLNK(st.st_mode));
-	if (!rc && S_ISLNK(st.st_mode)) {
+	wire_put_u32(&rep->w, (link ? GOFER_NODE_TARGET : 0) | (open_hfd >= 0 ? GOFER_NODE_OPEN : 0));
+	if (link) {
 		int64_t n = h_readlinkat(node->hfd, "", (char *)ch->scratch, GOFER_TARGET_MAX + 1);
 
 		if (n > (int64_t)GOFER_TARGET_MAX)
@@ -60,6 +61,10 @@ int reply_node(struct channel *ch, struct href *node)
 	}
 	if (!rc)
 		rc = reply_fd(rep, node->hfd, false);
+	if (!rc && open_hfd >= 0)
+		rc = reply_fd(rep, open_hfd, true);
+	else if (open_hfd >= 0)
+		(void)h_close(open_hfd);
 	if (rc || rep->npins >= GOFER_FDS_MAX) {
 		uint64_t id = node->id;
 

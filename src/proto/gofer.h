@@ -19,7 +19,7 @@
  * by walking (then -ESTALE if another object lies there). The Sentry holds an O_PATH descriptor
  * of its own per node, on which it reads attributes, so attributes are never in a message.
  *
- *	node:     u64 handle, u32 has_target, [str target], one descriptor (O_PATH)
+ *	node:     u64 handle, u32 GOFER_NODE_*, [str target], O_PATH descriptor, [open descriptor]
  *
  * `target` is present for symbolic links, whose content never changes.
  */
@@ -38,12 +38,13 @@
 
 enum gofer_op {
 	GOFER_ATTACH = 1,	/* u32 root -> node */
-	GOFER_WALK,		/* u64 dir, u32 n, n * str -> u32 got, i32 stop, got * node:
-				 * stops at the first link, non-directory or error (`stop`) */
+	GOFER_WALK,		/* u64 dir, u32 open, u32 n, n * str -> u32 got, i32 stop, got * node:
+				 * stops at the first link, non-directory or error (`stop`). With `open`
+				 * a regular file at the end comes with an O_RDONLY descriptor if it may */
 	GOFER_OPEN,		/* u64 h, u32 flags -> one fd. flags: O_ACCMODE, O_TRUNC, O_DIRECTORY,
 				 * O_DIRECT */
-	GOFER_CREATE,		/* u64 dir, str name, u32 mode, u32 flags, u32 uid, u32 gid -> node,
-				 * second fd: opened with flags. Fails with -EEXIST if there */
+	GOFER_CREATE,		/* u64 dir, str name, u32 mode, u32 flags, u32 uid, u32 gid -> node, opened
+				 * with flags. Fails with -EEXIST if there */
 	GOFER_MKDIR,		/* u64 dir, str name, u32 mode, u32 uid, u32 gid -> node */
 	GOFER_MKNOD,		/* the same; mode has S_IFREG, S_IFIFO or S_IFSOCK -> node */
 	GOFER_SYMLINK,		/* u64 dir, str name, str target, u32 uid, u32 gid -> node */
@@ -64,6 +65,9 @@ enum gofer_op {
 				 * without a handle; born tells reused inode numbers apart */
 	GOFER_OP_END
 };
+
+#define GOFER_NODE_TARGET 1u
+#define GOFER_NODE_OPEN 2u
 
 /* A birth time as one number; 0 where the file system has none. */
 static inline uint64_t gofer_born(int64_t sec, uint32_t nsec)

@@ -16,6 +16,7 @@
 #include "sentry/task/task.h"
 #include "sentry/vfs/vfs_int.h"
 
+_Thread_local unsigned vfs_open_intent;
 int (*vfs_chrdev_fops)(uint64_t rdev, enum file_ops_id *out);
 enum file_ops_id vfs_fifo_fops;
 
@@ -270,11 +271,15 @@ static int open_walk(struct walk *w, const struct open_how_k *how, struct file *
 		if (r)
 			return r;
 		if (!(flags & O_CREAT)) {
+			vfs_open_intent = flags & (O_PATH | O_DIRECTORY) ? 0 : 1 + (flags & O_ACCMODE);
 			r = walk_last(w, !(flags & O_NOFOLLOW));
+			vfs_open_intent = 0;
 		} else {
 			if (w->type != LAST_NORM || w->trailing)
 				return -EISDIR;
+			vfs_open_intent = 1 + (flags & O_ACCMODE);
 			r = create_last(w, how, &created);
+			vfs_open_intent = 0;
 		}
 		if (r < 0)
 			return r;
@@ -375,7 +380,9 @@ int vfs_open_exec(struct task *t, int dirfd, const char *name, unsigned lookup, 
 {
 	struct path p;
 	struct file *f;
+	vfs_open_intent = 1 + O_RDONLY;
 	int r = path_lookup(t, dirfd, name, lookup, &p);
+	vfs_open_intent = 0;
 
 	if (r)
 		return r;

@@ -364,6 +364,9 @@ struct open_how_k {
 	uint32_t mode;
 	unsigned resolve;	/* LOOKUP_* additions of openat2 */
 };
+/* 1 + the access mode with which what is looked up or created is about to be opened, or 0: a
+ * remote file system may open it along with that. */
+extern _Thread_local unsigned vfs_open_intent;
 must_check int vfs_open(struct task *t, int dirfd, const char *name, const struct open_how_k *how,
 			struct file **out);
 must_check int vfs_open_path(struct task *t, const struct path *p, unsigned flags, struct file **out);

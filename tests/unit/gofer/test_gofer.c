@@ -74,6 +74,7 @@ static int64_t walk1(uint64_t dir, const char *name)
 {
 	struct wire_w *w = request(GOFER_WALK);
 	wire_put_u64(w, dir);
+	wire_put_u32(w, 0);
 	wire_put_u32(w, 1);
 	wire_put_str(w, name);
 	struct answer a = call();
@@ -151,6 +152,7 @@ static void walking(void **state)
 	assert_int_equal(system(p), 0);
 	struct wire_w *w = request(GOFER_WALK);
 	wire_put_u64(w, root);
+	wire_put_u32(w, 0);
 	wire_put_u32(w, 4);
 	wire_put_str(w, "a"), wire_put_str(w, "b"), wire_put_str(w, "f"), wire_put_str(w, "g");
 	struct answer a = call();
@@ -161,6 +163,7 @@ static void walking(void **state)
 
 	w = request(GOFER_WALK);
 	wire_put_u64(w, root);
+	wire_put_u32(w, 1);
 	wire_put_u32(w, 3);
 	wire_put_str(w, "a"), wire_put_str(w, "l"), wire_put_str(w, "passwd");
 	a = call();
@@ -195,6 +198,20 @@ static void types(void **state)
 	assert_int_equal(system(p), 0);
 	put_file("f", "hello", 0644);
 	put_file("secret", "hello", 0600);
+	struct wire_w *w = request(GOFER_WALK);
+	wire_put_u64(w, root), wire_put_u32(w, 1), wire_put_u32(w, 1), wire_put_str(w, "f");
+	struct answer a = call();
+	assert_int_equal(a.rc, 0);
+	assert_int_equal(a.nfds, 2);	/* opened along with it */
+	assert_int_equal(read(a.fd, p, 5), 5);
+	assert_int_equal(pwrite(a.fd, "J", 1, 0), -1);
+	drop(&a);
+	w = request(GOFER_WALK);
+	wire_put_u64(w, ro), wire_put_u32(w, 1), wire_put_u32(w, 1), wire_put_str(w, "secret");
+	a = call();
+	assert_int_equal(a.rc, 0);
+	assert_int_equal(a.nfds, 1);
+	drop(&a);
 	uint64_t f = (uint64_t)walk1(root, "f");
 	int fd = open_h(f, O_RDWR);
 	assert_true(fd >= 0);

@@ -9,8 +9,6 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <string.h>
-#include "host/file.h"
-#include "sentry/core/kheap.h"
 #include "sentry/fs/gofer/gofer_int.h"
 
 static bool shared(const struct inode *i)
@@ -46,6 +44,7 @@ static int gofer_lookup(struct inode *dir, const char *name, size_t len, struct 
 		return rc;
 	gcall_begin(&c, GOFER_WALK);
 	wire_put_u64(&c.w, g->h);
+	wire_put_u32(&c.w, vfs_open_intent == 1 + O_RDONLY);
 	wire_put_u32(&c.w, 1);
 	wire_put_strn(&c.w, name, len);
 	rc = gcall_send(&c);
@@ -144,48 +143,19 @@ static int make_end(struct gcall *c, struct inode *dir, struct inode **out)
 	return rc;
 }
 
-/* The opener of a new file finds it open for reading and writing: whoever creates a file may,
- * whatever its mode says. */
-static int adopt_desc(struct gcall *c, struct inode *i)
+/* A new file that is opened at once is created open: its creator may, whatever its mode says. */
+static int create_open(struct inode *dir, const char *name, size_t len, uint32_t mode,
+		       const struct cred *cred, struct inode **out)
 {
-	struct gofer_desc *d = &to_gofer(i)->desc[DESC_RW];
-	struct stat st;
-	int hfd = gcall_take_fd(c);
-
-	if (hfd < 0)
-		return hfd;
-	if (h_fstat(hfd, &st) || st.st_ino != i->ino || st.st_dev != to_gofer(i)->dev ||
-	    !S_ISREG(st.st_mode)) {
-		(void)h_close(hfd);
-		return -EIO;
-	}
-	return hh_is_none(d->h) ? hh_add(hfd, &d->h) : h_close(hfd);
-}
-
-static int create_regular(struct inode *dir, const char *name, size_t len, uint32_t mode,
-			  const struct cred *cred, struct inode **out)
-{
-	struct inode *made = NULL;
 	struct gcall c;
 	int rc = make_begin(&c, GOFER_CREATE, dir, name, len);
 
 	if (rc)
 		return rc;
 	wire_put_u32(&c.w, mode & 07777);
-	wire_put_u32(&c.w, O_RDWR);
+	wire_put_u32(&c.w, min(vfs_open_intent - 1, (unsigned)O_RDWR));
 	put_ids(&c, cred);
-	rc = gcall_send(&c);
-	if (!rc)
-		rc = gofer_node(&c, dir->sb, &made);
-	if (!rc) {
-		rc = adopt_desc(&c, made);
-		if (rc)
-			c.put = c.put ? c.put : made;
-	}
-	gcall_end(&c);
-	if (!rc)
-		*out = made;
-	return rc;
+	return make_end(&c, dir, out);
 }
 
 static int gofer_create(struct inode *dir, const char *name, size_t len, uint32_t mode, uint64_t rdev,
@@ -193,9 +163,9 @@ static int gofer_create(struct inode *dir, const char *name, size_t len, uint32_
 {
 	struct gcall c;
 
-	if (S_ISREG(mode))
-		return create_regular(dir, name, len, mode, cred, out);
-	if (!S_ISFIFO(mode) && !S_ISSOCK(mode))
+	if (S_ISREG(mode) && vfs_open_intent)
+		return create_open(dir, name, len, mode, cred, out);
+	if (!S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode))
 		return -EPERM;
 	int rc = make_begin(&c, GOFER_MKNOD, dir, name, len);
 	if (rc)

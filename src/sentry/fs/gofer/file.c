@@ -2,9 +2,8 @@
 /*
  * Open files. Regular files are read and written at offsets of our own, so all opens of an inode
  * with the same access share one host description; the read-only one is kept after the last close
- * and makes the next open free of a request. A description never has more access than the open
- * it serves (I1), but for the one of a new file, which its creator has open for both and which is
- * closed with the last writer. Open directories have a description each: the host keeps the place.
+ * and makes the next open free of a request. A description has no more access than the opens it
+ * serves (I1; a write-only open cannot be mapped and may use one for both). Open directories have a description each: the host keeps the place.
  *
  * f->priv: regular files hold DESC_* + 1 in it, directories a struct gofer_dir.
  */
@@ -41,11 +40,23 @@ static int desc_fd(const struct file *f)
 	return k < DESC_KINDS ? hh_fd(to_gofer(f->inode)->desc[k].h) : -EBADF;
 }
 
-/* An open description from the Gofer, checked to be of this inode. */
+int desc_check(const struct gofer_inode *g, int hfd, uint32_t access)
+{
+	int fl = h_fcntl(hfd, F_GETFL, 0);
+	struct stat st;
+
+	if (fl < 0 || fl & O_PATH || ((uint32_t)fl & O_ACCMODE) != access)
+		return -EIO;
+	if (h_fstat(hfd, &st) || st.st_ino != g->inode.ino || st.st_dev != g->dev ||
+	    (st.st_mode & S_IFMT) != (g->inode.mode & S_IFMT))
+		return -EIO;
+	return 0;
+}
+
+/* An open description from the Gofer. */
 static int ask_open(struct gofer_inode *g, uint32_t flags, hh_t *out)
 {
 	struct gcall c;
-	struct stat st;
 
 	gcall_begin(&c, GOFER_OPEN);
 	wire_put_u64(&c.w, g->h);
@@ -55,19 +66,14 @@ static int ask_open(struct gofer_inode *g, uint32_t flags, hh_t *out)
 	gcall_end(&c);
 	if (hfd < 0)
 		return hfd;
-	int fl = h_fcntl(hfd, F_GETFL, 0);
-	if (h_fstat(hfd, &st) || st.st_ino != g->inode.ino || st.st_dev != g->dev ||
-	    (st.st_mode & S_IFMT) != (g->inode.mode & S_IFMT) || fl < 0 || fl & O_PATH ||
-	    ((uint32_t)fl & O_ACCMODE) != (flags & O_ACCMODE)) {
+	rc = desc_check(g, hfd, flags & O_ACCMODE);
+	if (rc)
 		(void)h_close(hfd);
-		return -EIO;
-	}
-	return hh_add(hfd, out);
+	return rc ? rc : hh_add(hfd, out);
 }
 
 static int open_regular(struct gofer_inode *g, struct file *f)
 {
-	static const uint32_t access[DESC_KINDS] = {O_RDONLY, O_WRONLY, O_RDWR};
 	bool r = f->mode & FMODE_READ || !(f->mode & FMODE_WRITE), w = f->mode & FMODE_WRITE;
 	unsigned k = !w ? DESC_RO : r ? DESC_RW : DESC_WO;
 	int rc = 0;
@@ -77,7 +83,7 @@ static int open_regular(struct gofer_inode *g, struct file *f)
 	if (k == DESC_WO && !hh_is_none(g->desc[DESC_RW].h))
 		k = DESC_RW;
 	if (hh_is_none(g->desc[k].h))
-		rc = ask_open(g, access[k], &g->desc[k].h);
+		rc = ask_open(g, k, &g->desc[k].h);
 	if (!rc) {
 		g->desc[k].opens++;
 		g->recent = true;

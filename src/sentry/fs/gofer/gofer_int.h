@@ -4,6 +4,7 @@
  * Between the files of fs/gofer. Nothing that the Gofer answers is believed without a check: a
  * descriptor's type and identity are looked at here before it is used.
  */
+#include <fcntl.h>
 #include <sys/stat.h>
 #include "proto/gofer.h"
 #include "proto/wire.h"
@@ -38,7 +39,7 @@ void gofer_forget(uint64_t h);
 /* --- inode.c ----------------------------------------------------------------------------------- */
 
 /* Descriptions for guests' opens, shared by all opens of an inode with the same access. */
-enum { DESC_RO, DESC_WO, DESC_RW, DESC_KINDS };
+enum { DESC_RO, DESC_WO, DESC_RW, DESC_KINDS };	/* = O_RDONLY, O_WRONLY, O_RDWR */
 
 struct gofer_desc {
 	hh_t h;
@@ -78,6 +79,8 @@ static inline struct gofer_super *gofer_sb(const struct inode *i)
 	return i->sb->priv;
 }
 
+/* Is hfd an open description of this inode with this access mode? -EIO if not. */
+must_check int desc_check(const struct gofer_inode *g, int hfd, uint32_t access);
 /* Reads the one node of a reply and returns its inode: a known one, or a new one. */
 must_check int gofer_node(struct gcall *c, struct super *sb, struct inode **out);
 /* The O_PATH descriptor, fetched again if it was given up; it stays until attr_end. */

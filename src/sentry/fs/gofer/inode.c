@@ -135,19 +135,41 @@ static int look(int hfd, bool has_target, struct stat *st, uint64_t *born)
 	return fl < 0 || !(fl & O_PATH) ? -EIO : 0;
 }
 
+/* The open description that came with a node: kept for the open that follows. A known inode may
+ * have one already, or be busy; then this one is not needed. */
+static int adopt_desc(struct gcall *c, struct gofer_inode *g, bool is_new)
+{
+	int hfd = gcall_take_fd(c);
+	int fl = hfd < 0 ? hfd : h_fcntl(hfd, F_GETFL, 0);
+
+	if (hfd < 0)
+		return hfd;
+	unsigned k = (unsigned)max(fl, 0) & O_ACCMODE;	/* DESC_* = O_RDONLY, O_WRONLY, O_RDWR */
+	int rc = S_ISREG(g->inode.mode) && k < DESC_KINDS ? desc_check(g, hfd, k) : -EIO;
+	bool locked = !rc && !is_new && mutex_trylock(&g->inode.lock);
+
+	if (!rc && (is_new || locked) && hh_is_none(g->desc[k].h))
+		rc = hh_add(hfd, &g->desc[k].h);
+	else
+		(void)h_close(hfd);
+	if (locked)
+		mutex_unlock(&g->inode.lock);
+	return rc;
+}
+
 int gofer_node(struct gcall *c, struct super *sb, struct inode **out)
 {
 	struct gofer_super *gs = sb->priv;
 	struct gofer_inode *g, *made = NULL;
 	uint64_t h = wire_get_u64(&c->r), born;
-	uint32_t has_target = wire_get_u32(&c->r);
-	const char *target = has_target ? wire_get_str(&c->r, GOFER_TARGET_MAX, NULL) : NULL;
+	uint32_t has = wire_get_u32(&c->r);
+	const char *target = has & GOFER_NODE_TARGET ? wire_get_str(&c->r, GOFER_TARGET_MAX, NULL) : NULL;
 	struct stat st;
-	int hfd = c->r.bad || has_target > 1 || !h ? -EIO : gcall_take_fd(c);
+	int rc, hfd = c->r.bad || has > 3 || !h ? -EIO : gcall_take_fd(c);
 
 	if (hfd < 0)
 		return -EIO;
-	int rc = look(hfd, has_target, &st, &born);
+	rc = look(hfd, target != NULL, &st, &born);
 	if (rc) {
 		(void)h_close(hfd);
 		c->forget = h;
@@ -156,27 +178,35 @@ int gofer_node(struct gcall *c, struct super *sb, struct inode **out)
 	mutex_lock(&gs->lock);
 	g = find_locked(gs, st.st_dev, st.st_ino, born);
 	mutex_unlock(&gs->lock);
-	if (!g) {
+	if (g) {
+		(void)h_close(hfd);
+		c->forget = h;
+		set_fields(g, &st);
+	} else {
 		rc = new_inode(sb, h, target, hfd, &st, born, &made);
 		if (rc) {
 			c->forget = h;
 			return rc;
 		}
+	}
+	if (has & GOFER_NODE_OPEN) {
+		rc = adopt_desc(c, g ? g : made, !g);
+		if (rc) {
+			c->put = g ? &g->inode : &made->inode;
+			return rc;
+		}
+	}
+	if (!g) {
 		mutex_lock(&gs->lock);
 		g = find_locked(gs, st.st_dev, st.st_ino, born);
 		if (!g)
 			list_add(bucket(gs, st.st_dev, st.st_ino), &made->hash_link);
 		mutex_unlock(&gs->lock);
-		if (!g) {
-			*out = &made->inode;
-			return 0;
-		}
-		c->put = &made->inode;	/* another thread was first */
-	} else {
-		(void)h_close(hfd);
-		c->forget = h;
+		if (g)
+			c->put = &made->inode;	/* another thread was first */
+		else
+			g = made;
 	}
-	set_fields(g, &st);
 	*out = &g->inode;
 	return 0;
 }
