@@ -155,6 +155,7 @@ int mm_fork_begin(struct task *t, struct mm **child)
 
 	if (r)
 		return r;
+	mm_flights_done(t);
 	mutex_lock(&mm->lock);
 	r = flight_fork_begin_locked(mm, t);
 	if (r) {

@@ -106,6 +106,9 @@ must_check int mm_wait_range_locked(struct mm *mm, struct task *t, uint64_t star
 uint64_t mm_range_prefix(struct mm *mm, uint64_t addr, uint64_t len, uint32_t need);
 uint64_t mm_stack_random(void);
 
+/* --- uaccess.c ---- */
+uint64_t mm_copy_fault(struct task *t);		/* where the last short copy stopped */
+
 /* --- shmem.c ---- */
 /* An object for anonymous shared memory and System V segments. */
 must_check int shmem_create(struct task *t, const char *name, uint64_t size, struct file **out);

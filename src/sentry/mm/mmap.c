@@ -290,7 +290,10 @@ static int64_t mmap_common(struct task *t, uint64_t addr, uint64_t len, int prot
 			   struct file *f, uint64_t off, bool queue)
 {
 	struct map_req q = {.addr = addr, .len = len, .off = off, .prot = prot, .flags = flags};
-	int64_t r = prepare(t, &q, f);
+	int64_t r;
+
+	mm_flights_done(t);
+	r = prepare(t, &q, f);
 
 	if (!r)
 		r = do_mmap(t, &q, queue);

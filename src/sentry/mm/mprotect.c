@@ -109,6 +109,7 @@ static int protect(struct task *t, uint64_t addr, uint64_t len, int prot, bool q
 	prot &= MM_PROT_MASK;
 	if ((t->personality & READ_IMPLIES_EXEC) && (prot & PROT_READ))
 		prot |= PROT_EXEC;
+	mm_flights_done(t);
 	mutex_lock(&mm->lock);
 	r = protect_layout_locked(t, mm, &addr, &end, prot, grows, &fl, &dead, &later);
 	mutex_unlock(&mm->lock);

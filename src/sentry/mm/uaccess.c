@@ -26,6 +26,13 @@ static uint64_t allowed(struct task *t, uint64_t addr, uint64_t n, enum dir d)
 	return 0;
 }
 
+uint64_t mm_copy_fault(struct task *t)
+{
+	int signo;
+
+	return pl_copy_fault(t->pl, &signo);
+}
+
 static int64_t copy(struct task *t, void *buf, uint64_t addr, uint64_t n, enum dir d)
 {
 	uint64_t done = 0, ok;
@@ -46,7 +53,7 @@ static int64_t copy(struct task *t, void *buf, uint64_t addr, uint64_t n, enum d
 		done += (uint64_t)r;
 		if ((uint64_t)r < ok && faults++ > 3)
 			break;
-		if ((uint64_t)r < ok && mm_fault(t, pl_copy_fault(t->pl, NULL), d == OUT))
+		if ((uint64_t)r < ok && mm_fault(t, mm_copy_fault(t), d == OUT))
 			break;
 	}
 	return done ? (int64_t)done : -EFAULT;
@@ -95,7 +102,7 @@ int64_t copy_in_str(struct task *t, char *dst, uaddr_t src, size_t cap)
 			return (int64_t)done - 1;
 		if ((uint64_t)r < ok && faults++ > 3)
 			return -EFAULT;
-		if ((uint64_t)r < ok && mm_fault(t, pl_copy_fault(t->pl, NULL), false))
+		if ((uint64_t)r < ok && mm_fault(t, mm_copy_fault(t), false))
 			return -EFAULT;
 	}
 	return -ENAMETOOLONG;

@@ -198,7 +198,7 @@ static int64_t window_move(struct uio *u, size_t n, bool out)
 		if ((uint64_t)r == len)
 			continue;
 		/* short: the layout's next piece, or a fault */
-		if (r == 0 && (faults++ > 3 || mm_fault(u->t, pl_copy_fault(u->t->pl, NULL), out)))
+		if (r == 0 && (faults++ > 3 || mm_fault(u->t, mm_copy_fault(u->t), out)))
 			break;
 	}
 	return done || !n || !u->left ? (int64_t)done : -EFAULT;

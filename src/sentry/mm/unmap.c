@@ -39,6 +39,7 @@ int mm_unmap_range(struct task *t, uint64_t start, uint64_t end, bool queue, boo
 	bool none;
 	int r;
 
+	mm_flights_done(t);
 	mutex_lock(&mm->lock);
 	r = mm_wait_range_locked(mm, t, start, end);
 	none = !vma_overlap_locked(mm, start, end);

@@ -15,6 +15,7 @@
 #include "sentry/core/wait.h"
 #include "sentry/mm/mm.h"
 #include "sentry/syscalls/syscalls.h"
+#include "sentry/time/timer.h"
 #include "sentry/vfs/vfs.h"
 
 struct pid_ns;
@@ -152,7 +153,15 @@ struct process {
 	struct pid *session, *pgrp;	/* T; owned */
 	struct l_rlimit rlim[16];	/* T */
 	struct rusage_sum dead_threads, dead_children;	/* T */
-	uint64_t itimer_real_deadline, itimer_real_interval;
+	struct ktimer itimer_real, cpu_timer;	/* time/itimer.c */
+	uint64_t itimer_real_interval;
+	bool itimer_real_wait;			/* a: armed again when its SIGALRM is taken */
+	struct cpu_itimer {
+		uint64_t expires, interval;	/* CPU ns; 0 = off */
+	} itimer_prof, itimer_virt;		/* S */
+	uint64_t cpu_warned, cpu_seen;		/* timer thread */
+	uint32_t cpu_idle;
+	int32_t next_timer_id;			/* S */
 	uint64_t start_time, start_boottime;	/* I */
 	int32_t oom_score_adj;
 	struct sem_undo *sem_undo;
