@@ -13,7 +13,7 @@
 #define MAX_FDS 60000u
 
 static struct channel channels[GOFER_CHANNELS_MAX];
-static unsigned nchannels, serving;
+static unsigned nchannels, serving, started;
 
 struct boot {
 	uint32_t flags, nroots;
@@ -116,6 +116,7 @@ static int boot(struct boot *b, uint32_t *has)
 
 static void serve_thread(void *arg)
 {
+	__atomic_add_fetch(&started, 1, __ATOMIC_RELEASE);
 	gofer_serve(arg);
 	if (__atomic_sub_fetch(&serving, 1, __ATOMIC_ACQ_REL) == 0)
 		h_exit(0);
@@ -150,6 +151,9 @@ int main(void)
 	serving = nchannels;
 	for (unsigned i = 1; !rc && i < nchannels; i++)
 		rc = h_thread_spawn(serve_thread, &channels[i], 0);
+	/* What libc does for a new thread is not on our list either. */
+	while (!rc && __atomic_load_n(&started, __ATOMIC_ACQUIRE) != nchannels - 1)
+		h_sched_yield();
 	if (!rc)
 		rc = isolate_late(&has);
 	answer(rc, has);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/thread.h"
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -35,12 +36,17 @@ void h_block_signals(void)
 
 int h_thread_spawn(void (*fn)(void *arg), void *arg, size_t stack)
 {
-	struct start *s = malloc(sizeof(*s));
+	static bool one_arena;
+	struct start *s;
 	uint64_t all = ASYNC_SIGNALS, old;
 	pthread_attr_t attr;
 	pthread_t thread;
 	int rc;
 
+	/* An arena of 64 MiB address space for each thread would serve nothing. */
+	if (!__atomic_exchange_n(&one_arena, true, __ATOMIC_RELAXED))
+		(void)mallopt(M_ARENA_MAX, 1);
+	s = malloc(sizeof(*s));
 	if (!s)
 		return -ENOMEM;
 	*s = (struct start){fn, arg};

@@ -30,8 +30,8 @@ struct relay {
 	struct pollfd p[P_COUNT];
 	struct pump in, out;	/* user to sandbox, sandbox to user */
 	int64_t give_up;	/* when to stop waiting for the Sentry's end; 0: not yet */
-	bool sentry_dead, gofer_dead;
-	int sentry_status;
+	bool sentry_dead, gofer_dead, gofer_told;
+	int sentry_status, gofer_status;	/* as wait gives them */
 };
 
 static int64_t now_ns(void)
@@ -140,24 +140,33 @@ static void on_timer(struct relay *r)
 	start_giving_up(r);
 }
 
+/* The wait status of a dead child, which stays to be reaped. */
+static int peek_status(pid_t pid)
+{
+	siginfo_t si = {0};
+	if (waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT) != 0)
+		return 0;
+	return si.si_code == CLD_EXITED ? si.si_status << 8 : si.si_status;
+}
+
 static void on_gofer_death(struct relay *r)
 {
 	r->gofer_dead = true;
+	r->gofer_status = peek_status(r->l->gofer.pid);
 	r->p[P_GOFER].fd = -1;
 	if (r->l->ended)
 		return;
+	r->gofer_told = true;
 	tell(r->l, CTL_KILL, CTL_R_KILLED, 0);
 	start_giving_up(r);
 }
 
 static void on_sentry_death(struct relay *r)
 {
-	siginfo_t si = {0};
 	r->sentry_dead = true;
 	start_giving_up(r);
 	r->p[P_SENTRY].fd = -1;
-	if (waitid(P_PID, (id_t)r->l->sentry.pid, &si, WEXITED | WNOWAIT) == 0)
-		r->sentry_status = si.si_code == CLD_EXITED ? si.si_status << 8 : si.si_status;
+	r->sentry_status = peek_status(r->l->sentry.pid);
 }
 
 /* What the bridge waits for now; nothing without a pty. */
@@ -254,6 +263,13 @@ static int exit_status(int wstatus)
 	return WIFSIGNALED(wstatus) ? 128 + WTERMSIG(wstatus) : EXIT_BRIG;
 }
 
+static void say_died(const char *who, int wstatus)
+{
+	bool by_signal = WIFSIGNALED(wstatus);
+	say("the sandbox was ended: its %s died (%s %d)", who, by_signal ? "signal" : "status",
+	    by_signal ? WTERMSIG(wstatus) : WEXITSTATUS(wstatus));
+}
+
 static void say_limits(const struct launch *l, const struct ctl_msg *m)
 {
 	const struct sb_config *c = l->c;
@@ -286,7 +302,7 @@ static int conclude(const struct relay *r)
 		       : m->b == CTL_E_NOEXEC ? EXIT_NOEXEC : EXIT_BRIG;
 	}
 	if (r->gofer_dead && !l->ended) {
-		say("the sandbox was ended: its file proxy (brig-gofer) died");
+		say_died("file proxy, brig-gofer,", r->gofer_status);
 		return EXIT_BRIG;
 	}
 	if (!l->ended) {
@@ -294,20 +310,20 @@ static int conclude(const struct relay *r)
 			say("the memory limit of %llu MiB ended the sandbox (-m)",
 			    (unsigned long long)(l->c->memory >> 20));
 		else
-			say("the sandbox's kernel (brig-sentry) died: %s %d",
-			    WIFSIGNALED(r->sentry_status) ? "signal" : "status",
-			    WIFSIGNALED(r->sentry_status) ? WTERMSIG(r->sentry_status)
-							   : WEXITSTATUS(r->sentry_status));
+			say_died("kernel, brig-sentry,", r->sentry_status);
 		return EXIT_BRIG;
 	}
-	if (m->b == CTL_R_KILLED)
-		say("the sandbox was ended: its file proxy (brig-gofer) died");
+	/* A Sentry that was told of the Gofer's death may have ended everything itself. */
+	if (r->gofer_told) {
+		say_died("file proxy, brig-gofer,", r->gofer_status);
+		return EXIT_BRIG;
+	}
 	say_limits(l, m);
 	if (m->c && m->text_len)
 		say("%llu file%s written under %s %s discarded; use -v %s:%s to keep them",
 		    (unsigned long long)m->c, m->c == 1 ? "" : "s", safe_text(m, text),
 		    m->c == 1 ? "was" : "were", text, text);
-	return m->b == CTL_R_KILLED ? EXIT_BRIG : exit_status(m->a);
+	return exit_status(m->a);
 }
 
 static int arm_timeout(const struct launch *l)
