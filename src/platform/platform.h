@@ -40,6 +40,9 @@ typedef struct {
 #define PL_GUEST_MIN 0x200000ull
 uint64_t pl_guest_top(void);
 
+/* Where the host's vDSO image lies in every space, beyond the guest's part; 0: nowhere. */
+uint64_t pl_host_vdso(void);
+
 enum pl_event_kind {
 	PL_EV_SYSCALL = 1,	/* nr and args are set; registers may not be complete, see pl_regs */
 	PL_EV_FAULT,		/* a synchronous fault of guest code: fault.* is set, registers are full */

@@ -80,7 +80,13 @@ static int start_template(int *pid)
 		log_error("cell: start failed: %d, step %u", (int)n, READ_ONCE(t->c->boot_err));
 		return -EIO;
 	}
+	pl.vdso = READ_ONCE(t->c->vdso);	/* no guest has run in it */
 	return 0;
+}
+
+uint64_t pl_host_vdso(void)
+{
+	return pl.vdso;
 }
 
 /* Wakes every thread of a dead space. Its process is gone, so that we alone write its words. */

@@ -112,6 +112,7 @@ struct pl {
 	struct mutex tmpl_lock;	/* the template's thread has one user at a time */
 	struct pl_spc *tmpl;
 	struct pl_thr *tmpl_thr;
+	uint64_t vdso;			/* the host's vDSO image in every cell, 0: none */
 	size_t xsize;
 	uint64_t xfeatures;
 	uint32_t stopping;	/* a */
