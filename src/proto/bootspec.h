@@ -27,7 +27,7 @@ enum boot_mount_kind {
 	BOOT_MNT_PROC,
 	BOOT_MNT_SYS,
 	BOOT_MNT_DEV,		/* /dev with its nodes, pts and shm */
-	BOOT_MNT_DIR,		/* no mount: makes a directory with `mode`, owner uid/gid of the spec */
+	BOOT_MNT_DIR,		/* no mount: makes a directory with `mode` */
 	BOOT_MNT_SYMLINK,	/* no mount: makes a symbolic link at target with the text `source` */
 	BOOT_MNT_KINDS
 };
@@ -38,6 +38,7 @@ enum boot_mount_kind {
 #define BOOT_MNT_F_NOSUID (1u << 3)
 #define BOOT_MNT_F_NODEV (1u << 4)
 #define BOOT_MNT_F_NOEXEC (1u << 5)
+#define BOOT_MNT_F_USER (1u << 6)	/* DIR: belongs to uid and gid of the spec, else to root */
 
 /*
  * Mounts are carried out in order; the first is always the root ("/"). Missing parents of a

@@ -34,10 +34,10 @@ static int add_mount(struct sb_view *v, struct boot_mount m, struct err *e)
 	return 0;
 }
 
-static int add_dir(struct sb_view *v, const char *path, unsigned mode, struct err *e)
+static int add_dir(struct sb_view *v, const char *path, unsigned mode, unsigned flags, struct err *e)
 {
-	return add_mount(v, (struct boot_mount){.kind = BOOT_MNT_DIR, .target = path, .mode = mode},
-			 e);
+	return add_mount(v, (struct boot_mount){.kind = BOOT_MNT_DIR, .target = path, .mode = mode,
+						.flags = flags}, e);
 }
 
 static int add_plain(struct sb_view *v, unsigned kind, const char *path, unsigned mode,
@@ -161,7 +161,7 @@ static int add_base(struct sb_view *v, struct err *e)
 		return -1;
 	v->mounts[0].flags = 0;
 	for (size_t i = 0; i < array_size(dirs); i++)
-		if (add_dir(v, dirs[i].path, dirs[i].mode, e))
+		if (add_dir(v, dirs[i].path, dirs[i].mode, 0, e))
 			return -1;
 	if (add_mount(v, (struct boot_mount){.kind = BOOT_MNT_SYMLINK, .target = "/var/run",
 					     .source = "/run"}, e))
@@ -325,7 +325,7 @@ static int add_cwd(const struct sb_config *c, struct sb_view *v, const char *hom
 		if (!quiet)
 			say("started in %s: what is in it is hidden; start in a project's "
 			    "directory, or show one with -v DIR:DIR", cwd);
-		return is_under(home, cwd) ? 0 : add_dir(v, cwd, 0755, e);
+		return is_under(home, cwd) ? 0 : add_dir(v, cwd, 0755, 0, e);
 	}
 	if (!quiet)
 		say_if_private(cwd);
@@ -334,10 +334,10 @@ static int add_cwd(const struct sb_config *c, struct sb_view *v, const char *hom
 
 static int add_home(struct sb_view *v, const char *home, struct err *e)
 {
-	if (is_in_system(home) || strcmp(home, "/") == 0 || strcmp(home, "/root") == 0 || is_under(home, "/proc") ||
-	    is_under(home, "/sys") || is_under(home, "/dev"))
+	if (is_in_system(home) || strcmp(home, "/") == 0 || strcmp(home, "/root") == 0 ||
+	    is_under(home, "/proc") || is_under(home, "/sys") || is_under(home, "/dev"))
 		return 0;
-	return add_dir(v, home, 0700, e);
+	return add_dir(v, home, 0700, BOOT_MNT_F_USER, e);
 }
 
 static int add_rootfs(const struct sb_config *c, struct sb_view *v, struct err *e)

@@ -64,9 +64,9 @@ int isolate_early(const struct boot_spec *s)
 	for (int hfd = 3; hfd < 64; hfd++)
 		if (!is_named(&s->fds, hfd))
 			(void)h_close(hfd);
-	rc = h_close_range(64, ~0u, 0);
-	if (rc && rc != -ENOSYS)
-		return rc;
+	if (h_close_range(64, ~0u, 0))	/* old kernel, or an outer profile that does not know it */
+		for (int hfd = 64; hfd < 65536; hfd++)
+			(void)h_close(hfd);
 	rc = catch_crashes();
 	if (!rc)
 		rc = h_prlimit(0, RLIMIT_CORE, &core, NULL);
