@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include "sentry/core/kheap.h"
 #include "sentry/task/task.h"
@@ -168,28 +170,23 @@ int inode_anon(uint32_t mode, const struct cred *cred, struct inode **out)
 
 /* --- positions ------------------------------------------------------------------------------- */
 
-static struct waitq *pos_queue(const struct file *f)
+static struct waitq *busy_queue(const uint32_t *word)
 {
-	return &pos_queues[((uintptr_t)f >> 7) % POS_QUEUES];
+	return &pos_queues[((uintptr_t)word >> 6) % POS_QUEUES];
 }
 
-static bool pos_try(struct file *f, uint32_t to)
-{
-	uint32_t free_ = 0;
-
-	return __atomic_compare_exchange_n(&f->pos_busy, &free_, to, false, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED);
-}
-
-int file_pos_lock(struct file *f, struct task *t)
+int busy_lock(uint32_t *word, struct task *t)
 {
 	struct waiter w;
+	uint32_t free_ = 0;
 	int r = 0;
 
-	if (likely(pos_try(f, 1)))
+	if (likely(__atomic_compare_exchange_n(word, &free_, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
 		return 0;
-	wait_begin(&w, pos_queue(f), t);
-	while (__atomic_exchange_n(&f->pos_busy, 2, __ATOMIC_ACQUIRE) != 0) {
+	if (!t)
+		return -EAGAIN;
+	wait_begin(&w, busy_queue(word), t);
+	while (__atomic_exchange_n(word, 2, __ATOMIC_ACQUIRE) != 0) {
 		r = wait_sleep(t, WAIT_KILLABLE, WAIT_FOREVER);
 		if (r)
 			break;
@@ -198,10 +195,20 @@ int file_pos_lock(struct file *f, struct task *t)
 	return r ? -EINTR : 0;
 }
 
+void busy_unlock(uint32_t *word)
+{
+	if (__atomic_exchange_n(word, 0, __ATOMIC_RELEASE) == 2)
+		wq_wake_all(busy_queue(word));
+}
+
+int file_pos_lock(struct file *f, struct task *t)
+{
+	return busy_lock(&f->pos_busy, t);
+}
+
 void file_pos_unlock(struct file *f)
 {
-	if (__atomic_exchange_n(&f->pos_busy, 0, __ATOMIC_RELEASE) == 2)
-		wq_wake_all(pos_queue(f));
+	busy_unlock(&f->pos_busy);
 }
 
 /* --- data ------------------------------------------------------------------------------------ */
@@ -255,6 +262,23 @@ int64_t vfs_pread(struct file *f, void *buf, size_t n, int64_t pos)
 		done += r;
 	}
 	return done;
+}
+
+int file_write_limit(struct file *f, int64_t pos, uint64_t *count)
+{
+	uint64_t limit;
+
+	if (pos < 0 || !current)
+		return pos < 0 ? -EINVAL : 0;
+	limit = task_rlimit(current, RLIMIT_FSIZE);
+	if ((uint64_t)pos >= limit) {
+		if (!*count)
+			return 0;
+		signal_send(current, SEND_THREAD, SIGXFSZ, NULL);
+		return -EFBIG;
+	}
+	*count = min(*count, limit - (uint64_t)pos);
+	return 0;
 }
 
 uint32_t vfs_poll(struct file *f, struct poll_table *pt)

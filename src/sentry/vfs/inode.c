@@ -214,7 +214,7 @@ void path_accessed(const struct path *p)
 	struct inode *i = p->dentry->inode;
 	uint32_t fl = p->mnt ? p->mnt->flags : MS_NOATIME;
 
-	if (inode_ops(i)->getattr || (fl & (MS_NOATIME | MS_RDONLY)) || (i->sb->flags & ST_RDONLY))
+	if ((fl & (MS_NOATIME | MS_RDONLY)) || (i->sb->flags & ST_RDONLY))
 		return;
 	if ((fl & MS_NODIRATIME) && S_ISDIR(i->mode))
 		return;
@@ -236,8 +236,8 @@ int file_remove_privs(struct file *f)
 	struct inode *i = f->inode;
 	uint32_t mode = READ_ONCE(i->mode);
 
-	if (!S_ISREG(mode) || inode_ops(i)->getattr)
-		return 0;	/* such a file system's backing store drops them itself */
+	if (!S_ISREG(mode))
+		return 0;
 	if (!(mode & S_ISUID) && (mode & (S_ISGID | S_IXGRP)) != (S_ISGID | S_IXGRP))
 		return 0;
 	if (inode_capable(i, f->cred, CAP_FSETID))

@@ -92,6 +92,8 @@ void super_deactivate(struct super *sb)
 {
 	if (__atomic_sub_fetch(&sb->active, 1, __ATOMIC_ACQ_REL) == 0) {
 		struct dentry *root = steal(sb->root);
+		if (super_ops_table[sb->sops] && super_ops_table[sb->sops]->kill)
+			super_ops_table[sb->sops]->kill(sb);
 		dcache_prune_super(sb);
 		dentry_put(root);
 		dcache_prune_super(sb);

@@ -241,6 +241,7 @@ struct super_ops {
 	/* Mount options text for mountinfo; NULL: none */
 	void (*show_options)(struct super *sb, struct buf *b);
 	int (*remount)(struct super *sb, unsigned flags, const char *data);
+	void (*kill)(struct super *sb);		/* the last mount went: drop what pins inodes; NULL */
 	void (*destroy)(struct super *sb);			/* frees priv */
 };
 
@@ -386,6 +387,11 @@ void file_close(struct file *f, struct files *owner, struct task *t);
  * guest copies. -EINTR when the task is being killed. */
 must_check int file_pos_lock(struct file *f, struct task *t);
 void file_pos_unlock(struct file *f);
+/* The same on any word in kheap (0: free): one write(2) at a time to a file. */
+must_check int busy_lock(uint32_t *word, struct task *t);
+void busy_unlock(uint32_t *word);
+/* RLIMIT_FSIZE of the calling task: -EFBIG and SIGXFSZ, or *count cut. */
+must_check int file_write_limit(struct file *f, int64_t pos, uint64_t *count);
 /* A file on a bare inode without a mount (a layer's file under an overlay). */
 must_check int file_open_inode(struct inode *i, unsigned flags, const struct cred *cred, struct file **out);
 /* A file on an anonymous inode (pipe ends, eventfd, epoll, sockets, memfd): `name` shows in

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A writable memory layer over read-only file systems. */
+#include "sentry/vfs/vfs.h"
+
+#define OVERLAY_LAYERS_MAX 8u
+
+/* lower: topmost first; references are taken. Their inodes have locks of rank RANK_INODE_LOWER.
+ * size: limit of what is written, in bytes, 0 for none. */
+must_check int overlay_super_create(struct super *const *lower, unsigned n, uint64_t size,
+				    struct super **out);
