@@ -80,6 +80,18 @@ static int walk_step(struct href *at, const char *name)
 	return rc;
 }
 
+static int read_names(struct wire_r *r, const char **names, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		size_t len;
+
+		names[i] = wire_get_str(r, GOFER_NAME_MAX, &len);
+		if (!r->bad && !name_ok(names[i], len))
+			return -EINVAL;
+	}
+	return wire_done(r) ? 0 : -EPROTO;
+}
+
 int op_walk(struct channel *ch, struct wire_r *r)
 {
 	uint64_t dir = wire_get_u64(r);
@@ -90,17 +102,9 @@ int op_walk(struct channel *ch, struct wire_r *r)
 
 	if (n == 0 || n > GOFER_WALK_MAX || open_last > 1)
 		return -EPROTO;
-	for (uint32_t i = 0; i < n; i++) {
-		size_t len;
-
-		names[i] = wire_get_str(r, GOFER_NAME_MAX, &len);
-		if (!r->bad && !name_ok(names[i], len))
-			return -EINVAL;
-	}
-	if (!wire_done(r))
-		return -EPROTO;
-
-	int rc = handle_pin(dir, &at);
+	int rc = read_names(r, names, n);
+	if (!rc)
+		rc = handle_pin(dir, &at);
 	if (rc)
 		return rc;
 	uint8_t *counts = wire_reserve(&ch->rep.w, 8);
@@ -132,6 +136,35 @@ int op_walk(struct channel *ch, struct wire_r *r)
 		wire_put_u32(&w, (uint32_t)stop);
 	}
 	return got ? 0 : stop;
+}
+
+int op_siblings(struct channel *ch, struct wire_r *r)
+{
+	uint64_t id = wire_get_u64(r);
+	uint32_t n = wire_get_u32(r);
+	const char *names[GOFER_WALK_MAX];
+	struct href dir = {0};
+
+	if (n == 0 || n > GOFER_WALK_MAX)
+		return -EPROTO;
+	int rc = read_names(r, names, n);
+	if (!rc)
+		rc = handle_pin(id, &dir);
+	if (rc)
+		return rc;
+	for (uint32_t i = 0; i < n && !rc; i++) {
+		struct href child = {0}, at = {0};
+
+		int one = handle_pin(id, &at);		/* walk_step moves it */
+		if (!one)
+			one = walk_step(&at, names[i]);
+		child = at;
+		wire_put_u32(&ch->rep.w, (uint32_t)one);
+		if (!one)
+			rc = reply_node(ch, &child, -1);
+	}
+	handle_unpin(&dir);
+	return rc;
 }
 
 int op_getfd(struct channel *ch, struct wire_r *r)

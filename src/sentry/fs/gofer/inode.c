@@ -172,7 +172,7 @@ int gofer_node(struct gcall *c, struct super *sb, struct inode **out)
 	rc = look(hfd, target != NULL, &st, &born);
 	if (rc) {
 		(void)h_close(hfd);
-		c->forget = h;
+		gcall_forget(c, h);
 		return rc;
 	}
 	mutex_lock(&gs->lock);
@@ -180,19 +180,19 @@ int gofer_node(struct gcall *c, struct super *sb, struct inode **out)
 	mutex_unlock(&gs->lock);
 	if (g) {
 		(void)h_close(hfd);
-		c->forget = h;
+		gcall_forget(c, h);
 		set_fields(g, &st);
 	} else {
 		rc = new_inode(sb, h, target, hfd, &st, born, &made);
 		if (rc) {
-			c->forget = h;
+			gcall_forget(c, h);
 			return rc;
 		}
 	}
 	if (has & GOFER_NODE_OPEN) {
 		rc = adopt_desc(c, g ? g : made, !g);
 		if (rc) {
-			c->put = g ? &g->inode : &made->inode;
+			gcall_put(c, g ? &g->inode : &made->inode);
 			return rc;
 		}
 	}
@@ -203,7 +203,7 @@ int gofer_node(struct gcall *c, struct super *sb, struct inode **out)
 			list_add(bucket(gs, st.st_dev, st.st_ino), &made->hash_link);
 		mutex_unlock(&gs->lock);
 		if (g)
-			c->put = &made->inode;	/* another thread was first */
+			gcall_put(c, &made->inode);	/* another thread was first */
 		else
 			g = made;
 	}
@@ -222,6 +222,7 @@ void gofer_destroy(struct inode *i)
 	for (unsigned k = 0; k < DESC_KINDS; k++)
 		hh_close(g->desc[k].h);
 	hh_close(g->attr);
+	prefetch_drop(g);
 	gofer_forget(g->h);
 	kfree(g->target);
 	kc_free(&gofer_inode_cache, g);
