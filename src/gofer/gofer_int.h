@@ -25,6 +25,7 @@ struct href {
 	struct handle *h;
 	uint64_t id;
 	int hfd;		/* O_PATH */
+	uint32_t mode;		/* its type (the rest may have changed) */
 	unsigned root;
 	uint32_t root_flags;
 };
