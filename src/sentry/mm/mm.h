@@ -41,6 +41,7 @@ struct vma {
 struct mm {
 	refcount_t ref;			/* tasks (and borrowers) */
 	refcount_t users;		/* tasks running in it; last one releases the layout */
+	uint32_t pl_users;		/* guest threads in its space; task/ counts them */
 	struct mutex lock;		/* RANK_MM */
 	struct rb_root vmas;
 	uint32_t vma_count;

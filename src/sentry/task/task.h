@@ -30,6 +30,7 @@ struct seccomp_filter;
 struct landlock_domain;
 struct ptimer;
 struct sem_undo;
+struct ptrace_ctx;
 
 /* --- ids: as Linux's struct pid, one number per namespace level ------------------------------ */
 
@@ -65,9 +66,8 @@ struct pid_ns {
 	struct user_ns *user_ns;
 	struct process *child_reaper;	/* T */
 	int32_t last_pid, pid_max;
-	uint32_t nr;
-	bool dying;
-	void *map;			/* allocation state, pid.c */
+	uint32_t nr;			/* live numbers */
+	bool dying;			/* its init is gone: no new processes */
 };
 
 /* --- shareable parts --------------------------------------------------------------------------- */
@@ -102,9 +102,32 @@ struct nsproxy {
 	struct cgroup_ns *cgroup;
 };
 
+/* Job control state, as Linux's task->jobctl. */
+enum jobctl {
+	JC_STOP_SIGMASK = 0x7f,		/* signal of the last group stop */
+	JC_STOP_DEQUEUED = 1 << 16,	/* a stop signal was dequeued, SIGCONT clears it */
+	JC_STOP_PENDING = 1 << 17,	/* shall stop for a group stop */
+	JC_STOP_CONSUME = 1 << 18,	/* counted in proc->stop_count */
+	JC_TRAP_STOP = 1 << 19,		/* PTRACE_INTERRUPT, or trap for a group stop */
+	JC_TRAP_NOTIFY = 1 << 20,	/* group state changed while trapped (seized) */
+	JC_LISTENING = 1 << 21,		/* PTRACE_LISTEN */
+	JC_TRAPPING = 1 << 22,
+	JC_PENDING = JC_STOP_PENDING | JC_TRAP_STOP | JC_TRAP_NOTIFY,
+};
+
+/* process.group_exit */
+enum {
+	SG_EXIT = 1,			/* the group is dying, exit_code is its status */
+	SG_STOPPED = 2,			/* stop_flags: a group stop is complete */
+	SG_CONTINUED = 4,		/* for wait(WCONTINUED) */
+	SG_CLD_STOPPED = 8, SG_CLD_CONTINUED = 16,	/* the parent is still to be told */
+	SG_UNKILLABLE = 32,		/* init of a pid namespace */
+};
+
 struct sighand {
 	refcount_t ref;
 	struct mutex lock;	/* RANK_SIGHAND */
+	struct waitq signalfd_wq;	/* signalfd readers and pollers: woken by each send */
 	struct l_sigaction action[L_NSIG];	/* S */
 };
 
@@ -112,7 +135,8 @@ struct sigqueue {
 	struct list link;
 	struct l_siginfo info;
 	struct ptimer *timer;	/* POSIX timer that owns it, or NULL */
-	struct cred *cred;	/* charged to */
+	uint32_t uid;		/* whose count of queued signals it is in */
+	bool counted;
 };
 
 struct sigpending {
@@ -135,7 +159,8 @@ struct process {
 	uint32_t nr_threads;		/* T */
 	struct task *leader;		/* T */
 	struct list threads;		/* T; struct task.thread_link */
-	struct process *parent;		/* T */
+	struct process *parent;		/* T; borrowed: a child is moved before its parent dies */
+	struct list all_link;		/* T: in task_root->processes */
 	struct list children, sibling;	/* T */
 	struct waitq child_wq;		/* wait4 of any thread of this process */
 	struct sighand *sighand;	/* owned; replaced only by exec */
@@ -148,8 +173,11 @@ struct process {
 	uint32_t stop_flags, stop_count;/* S: group stop, see signal.c */
 	int32_t stop_sig;
 	bool is_child_subreaper, has_child_subreaper, did_exec, no_reap_wait;
+	bool exec_wait;			/* S: exec_task waits for its fellow threads */
+	bool zombie;			/* T: the leader is dead and no thread is left */
 	struct tty *tty;		/* S: controlling terminal */
 	bool tty_old_pgrp;
+	struct pid *tgid;		/* I; owned: the leader's, also across exec */
 	struct pid *session, *pgrp;	/* T; owned */
 	struct l_rlimit rlim[16];	/* T */
 	struct rusage_sum dead_threads, dead_children;	/* T */
@@ -176,6 +204,8 @@ enum task_work {
 	TW_SIGNAL = 1, TW_KILL = 2, TW_STOP = 4, TW_PTRACE = 8, TW_SECCOMP = 16, TW_EXIT = 32, TW_NOTIFY = 64
 };
 
+enum regs_state { REGS_NONE, REGS_VALID };
+
 struct task {
 	refcount_t ref;
 	uint32_t state;			/* a: enum task_state, for /proc and wake-ups */
@@ -198,7 +228,18 @@ struct task {
 	struct list tracees, tracee_link;	/* T */
 	uint32_t ptrace_event, ptrace_options;
 	uint64_t ptrace_msg;
-	struct l_siginfo *last_siginfo;	/* S: while trace-stopped */
+	struct l_siginfo trap_info;	/* S: PTRACE_GETSIGINFO, valid if has_trap_info */
+	bool has_trap_info;
+	bool ptrace_frozen;		/* S: a tracer works on it: do not run on */
+	bool syscall_traced;		/* o: an entry stop was made, an exit stop is due */
+	uint32_t trap_code;		/* S: exit_code of the trace stop, 0 none to report */
+	int32_t resume_sig;		/* S: what the tracer lets through */
+	bool ptrace_step, ptrace_sys, ptrace_sysemu;	/* tracer while stopped */
+	uint32_t jobctl;		/* S: enum jobctl */
+	bool stopped;			/* S: parked in a group stop */
+	uint8_t syscall_op;		/* o: PTRACE_SYSCALL_INFO_* of the current stop */
+	uint64_t syscall_args[6];
+	struct cred *tracer_cred;	/* T: owned; of the tracer at attach */
 	struct sigpending pending;	/* S */
 	l_sigset blocked;		/* o writes under S */
 	l_sigset saved_mask;		/* o: of sigsuspend, ppoll...; valid if restore_mask */
@@ -219,7 +260,18 @@ struct task {
 	int8_t nice;
 	uint8_t sched_policy, sched_reset, rt_prio, ioprio_class, ioprio_level;
 	uint8_t affinity[128];		/* CPU mask, 1024 bits */
-	uint64_t timer_slack;
+	/* Registers: a copy of the platform's, loaded on demand by task_regs(); written back before
+	 * the guest runs. A tracer uses it while the task is trace-stopped. */
+	struct l_regs regs;		/* o */
+	bool regs_valid, regs_dirty, keep_result, gone, exiting, started;
+	bool dead_thread;		/* T: it has run its last; a zombie if it is a leader or traced */
+	bool dead_reported;		/* T: released, in no structure any more */
+	bool exec_nproc_check;		/* set*uid went over RLIMIT_NPROC: execve shall fail */
+	bool vfork_wait;		/* T: waits until the vfork child has released it */
+	bool dumped_core;
+	uint64_t set_child_tid;		/* o: CLONE_CHILD_SETTID, stored by the child */
+	uint64_t timer_slack, default_timer_slack;
+	uint32_t mce_kill, seccomp_mode;
 	uint32_t personality;
 	struct rusage_sum usage;	/* o */
 	uint64_t start_time, start_boottime, utime_base;
@@ -230,7 +282,28 @@ struct task {
 
 /* --- life: clone.c exec.c exit.c --------------------------------------------------------------- */
 
-must_check int task_create_init(struct task **out);	/* pid 1 of the sandbox, from the boot spec */
+/* What the boot spec says about the first process. Everything is copied or referenced. */
+struct init_params {
+	uint64_t seed;			/* of layouts and AT_RANDOM */
+	uint32_t uid, gid, umask, ngroups;
+	const uint32_t *groups;
+	bool asroot;			/* uid 0 has all capabilities */
+	uint32_t max_tasks;		/* 0: no limit of its own */
+	uint64_t nofile_soft, nofile_hard;
+	const char *hostname;
+	struct mnt_ns *mnt;		/* reference taken */
+	struct path root, cwd;		/* references taken */
+};
+/* The first program's task, with empty descriptors and no memory yet; pid 1 is a reaper without
+ * a program, which adopts orphans. The caller, as the task's owner, installs descriptors, calls
+ * task_exec and then task_start. */
+must_check int task_create_init(const struct init_params *p, struct task **out);
+/* Sleeps until the first program has ended (all other processes are killed and gone); its status. */
+int32_t task_wait_init(void);
+/* Kills everything (SIGKILL from outside): the launcher asked for it. */
+void task_kill_all(void);
+/* A signal from the launcher to the first program. */
+int task_signal_init(int sig);
 /* Starts the Sentry thread that runs task_main(t). */
 must_check int task_start(struct task *t);
 /* The Sentry thread's loop: run guest, serve event, deliver signals; returns when the task is gone. */
@@ -246,6 +319,7 @@ struct exec_args {
 	const char *name;
 	unsigned lookup;
 	struct file *file;		/* instead of name */
+	const char *execfn;		/* AT_EXECFN and comm; NULL: name */
 	char **argv, **envp;
 	uint32_t argc, envc;
 };
@@ -262,6 +336,14 @@ struct pid *pid_find_locked(struct pid_ns *ns, int32_t nr);
 /* No member has a parent in another group of the same session (setpgid(2)). */
 bool pgrp_is_orphaned(struct pid *pgrp);
 int32_t pid_ns_next_tgid(struct pid_ns *ns, int32_t from);	/* smallest thread group >= from, or 0 */
+/* References to what another task uses, or NULL when it is exiting. */
+struct mm *task_mm_get(struct task *t);
+struct fsctx *task_fs_get(struct task *t);
+struct nsproxy *task_ns_get(struct task *t);
+/* Walks for /proc: the leader of the process (a thread of t's process) whose number follows `after`. */
+struct task *process_next(struct pid_ns *ns, int32_t after);
+struct task *thread_next(struct task *t, struct pid_ns *ns, int32_t after);
+void process_put(struct process *p);
 int32_t task_pid_nr(const struct task *t, const struct pid_ns *ns);	/* thread id, 0 if invisible */
 int32_t task_tgid_nr(const struct task *t, const struct pid_ns *ns);
 struct pid_ns *task_pid_ns(const struct task *t);	/* of the task itself */
@@ -300,6 +382,26 @@ void files_close_on_exec(struct task *t);
 struct files *task_files_get(struct task *t);
 must_check int task_root_get(struct task *t, struct path *out);
 must_check int task_cwd_get(struct task *t, struct path *out);
+struct files *files_get(struct files *f);
+/* Close-on-exec flag of a number: 0 or 1, -EBADF; set >= 0 changes it first. */
+int fd_flags(struct task *t, int fd, int set);
+/* First open number >= from, or -1; *out (if not NULL) gets a reference. For /proc/PID/fd. */
+int fd_next(struct files *fs, int from, struct file **out, bool *cloexec);
+int fd_close_range(struct task *t, unsigned first, unsigned last, bool only_mark_cloexec);
+
+/* --- root, working directory, umask: files.c ------------------------------------------------------ */
+
+struct fsctx *fsctx_create(const struct path *root, const struct path *cwd, uint32_t umask) must_check;
+struct fsctx *fsctx_copy(struct fsctx *old) must_check;
+struct fsctx *fsctx_get(struct fsctx *fs);
+void fsctx_put(struct fsctx *fs);
+void fsctx_set_cwd(struct fsctx *fs, const struct path *p);	/* takes references of its own */
+void fsctx_set_root(struct fsctx *fs, const struct path *p);
+void fsctx_paths(struct fsctx *fs, struct path *root, struct path *cwd);	/* references; NULL skips */
+
+/* Registered by their owners at start (NULL: nothing to do). */
+extern void (*process_sem_exit)(struct task *t);	/* System V undo */
+extern void (*tty_session_leader_exit)(struct process *p);	/* hangs its terminal up */
 
 /* --- signals: signal.c ---------------------------------------------------------------------------- */
 
@@ -309,6 +411,17 @@ int signal_send(struct task *target, int scope, int sig, const struct l_siginfo 
 /* A fault or other signal that cannot be ignored or blocked: resets to default if it would be. */
 void signal_force(struct task *t, int sig, const struct l_siginfo *info);
 int signal_send_pgrp(struct pid *pgrp, int sig, const struct l_siginfo *info);
+int signal_send_process(struct process *p, int sig, const struct l_siginfo *info);
+/* POSIX timers: the timer's own entry (q->timer set). When it is still queued the overrun grows.
+ * When it is dequeued, *signal_timer_hook(timer, info) may re-arm and fill in the overrun. */
+struct sigqueue *sigqueue_alloc(struct task *t, struct ptimer *timer) must_check;
+void sigqueue_release(struct task *t, struct sigqueue *q);	/* unlinks it if queued, frees it */
+int signal_send_prealloc(struct task *target, int scope, struct sigqueue *q);
+extern void (*signal_timer_hook)(struct ptimer *timer, struct l_siginfo *info);
+/* Takes one signal of `mask` off the queues: its number, or 0 (signalfd, sigtimedwait). */
+int signal_take(struct task *t, l_sigset mask, struct l_siginfo *info);
+l_sigset signal_pending_set(struct task *t);	/* thread's and process's */
+void signal_info_user(struct l_siginfo *info, int sig, int code, struct task *from, struct task *to);
 static inline bool signal_pending(const struct task *t)
 {
 	return __atomic_load_n(&t->work, __ATOMIC_ACQUIRE) & (TW_SIGNAL | TW_KILL | TW_EXIT | TW_STOP);

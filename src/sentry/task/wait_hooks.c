@@ -12,7 +12,13 @@ bool task_wait_pending(const struct task *t, enum wait_mode mode)
 	return mode == WAIT_KILLABLE ? kill_pending(t) : signal_pending(t);
 }
 
+/* Only between "in the kernel" and "asleep": stops set their own state around it. */
 void task_wait_state(struct task *t, bool sleeping)
 {
-	__atomic_store_n(&t->state, sleeping ? TASK_SLEEPING : TASK_KERNEL, __ATOMIC_RELAXED);
+	uint32_t s = __atomic_load_n(&t->state, __ATOMIC_RELAXED);
+
+	if (sleeping && s == TASK_KERNEL)
+		__atomic_store_n(&t->state, TASK_SLEEPING, __ATOMIC_SEQ_CST);
+	else if (!sleeping && s == TASK_SLEEPING)
+		__atomic_store_n(&t->state, TASK_KERNEL, __ATOMIC_SEQ_CST);
 }

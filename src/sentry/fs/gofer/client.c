@@ -10,7 +10,6 @@
 #include <string.h>
 #include "host/file.h"
 #include "host/sock.h"
-#include "lib/bug.h"
 #include "lib/log.h"
 #include "sentry/fs/gofer/gofer_int.h"
 
@@ -111,7 +110,8 @@ void gcall_begin(struct gcall *c, enum gofer_op op)
 	c->chan = ch;
 	c->seq = ++ch->seq;
 	c->nfds = c->taken = 0;
-	c->nforget = c->nput = 0;
+	c->forget = 0;
+	c->put = NULL;
 	c->w = WIRE_W(ch->out, sizeof(ch->out));
 	c->r = WIRE_R(ch->in, 0);
 	wire_put_u32(&c->w, op);
@@ -182,22 +182,9 @@ void gcall_end(struct gcall *c)
 	while (c->taken < c->nfds)
 		(void)h_close(c->fds[c->taken++]);
 	mutex_unlock(&c->chan->lock);
-	for (unsigned i = 0; i < c->nforget; i++)
-		gofer_forget(c->forget[i]);
-	for (unsigned i = 0; i < c->nput; i++)
-		inode_put(c->put[i]);
-}
-
-void gcall_forget(struct gcall *c, uint64_t h)
-{
-	BUG_ON(c->nforget >= GOFER_WALK_MAX);
-	c->forget[c->nforget++] = h;
-}
-
-void gcall_put(struct gcall *c, struct inode *i)
-{
-	BUG_ON(c->nput >= GOFER_WALK_MAX);
-	c->put[c->nput++] = i;
+	if (c->forget)
+		gofer_forget(c->forget);
+	inode_put(c->put);
 }
 
 int gofer_reopen_ro(int memfd, int *out)

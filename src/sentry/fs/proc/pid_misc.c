@@ -218,10 +218,10 @@ static void id_map_show(const struct user_ns *ns, const struct id_map *m, bool g
 			struct buf *b)
 {
 	for (uint32_t i = 0; i < m->n; i++) {
-		uint32_t lower = m->e[i].lower_first;
+		uint32_t lower = m->extents[i].lower_first;
 		/* Lower ids are stored as kernel ids; shown in the reader's namespace. */
 		uint32_t seen = ns == view ? lower : gid ? gid_to_ns(view, lower) : uid_to_ns(view, lower);
-		buf_fmt(b, "%10u %10u %10u\n", m->e[i].first, seen, m->e[i].count);
+		buf_fmt(b, "%10u %10u %10u\n", m->extents[i].first, seen, m->extents[i].count);
 	}
 }
 
@@ -233,9 +233,7 @@ static int map_text(const struct pseudo_ctx *c, struct buf *b, bool gid)
 
 	if (view == ns && ns->parent)
 		view = ns->parent;
-	mutex_lock(&ns->lock);
 	id_map_show(ns, gid ? &ns->gid_map : &ns->uid_map, gid, view, b);
-	mutex_unlock(&ns->lock);
 	cred_put(cr);
 	return 0;
 }
@@ -275,7 +273,7 @@ int proc_pid_setgroups(const struct pseudo_ctx *c, struct buf *b)
 {
 	struct cred *cr = task_cred_get(c->task);
 
-	buf_fmt(b, "%s\n", cr->user_ns->setgroups_allowed ? "allow" : "deny");
+	buf_fmt(b, "%s\n", cr->user_ns->setgroups_denied ? "deny" : "allow");
 	cred_put(cr);
 	return 0;
 }
@@ -290,14 +288,7 @@ int64_t proc_pid_setgroups_store(const struct pseudo_ctx *c, char *text, size_t 
 	if ((!allow && !deny) || (n > used && text[used] != '\n' && text[used]))
 		return -EINVAL;
 	cr = task_cred_get(c->task);
-	mutex_lock(&cr->user_ns->lock);
-	if (allow && !cr->user_ns->setgroups_allowed)
-		r = -EPERM;
-	else if (deny && cr->user_ns->gid_map.n)
-		r = -EPERM;
-	else
-		cr->user_ns->setgroups_allowed = allow;
-	mutex_unlock(&cr->user_ns->lock);
+	r = user_ns_write_setgroups(cr->user_ns, text);
 	cred_put(cr);
 	return r;
 }

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CPU time and CPU masks. A thread's time is what the platform counted since its base, plus what
+ * was booked when it changed host threads (exec): a sum of differences, so it never jumps (R23). */
+#include "sentry/task/rusage.h"
+#include "host/proc.h"
+#include "sentry/task/task_i.h"
+
+void task_usage(struct task *t, struct rusage_sum *out)
+{
+	pl_thread_t pl = t->pl;
+
+	*out = t->usage;
+	if (pl.v != PL_NONE) {
+		uint64_t now = pl_thread_cputime(pl);
+
+		out->utime += now - min(now, t->utime_base);
+	}
+}
+
+static void add(struct rusage_sum *to, const struct rusage_sum *u)
+{
+	to->utime += u->utime, to->stime += u->stime;
+	to->minflt += u->minflt, to->majflt += u->majflt;
+	to->nvcsw += u->nvcsw, to->nivcsw += u->nivcsw;
+	to->inblock += u->inblock, to->oublock += u->oublock;
+	to->maxrss = max(to->maxrss, u->maxrss);
+}
+
+void process_usage_locked(struct process *p, struct rusage_sum *out)
+{
+	struct rusage_sum u;
+	struct task *t;
+
+	*out = p->dead_threads;
+	list_for_each(t, &p->threads, thread_link) {
+		task_usage(t, &u);
+		add(out, &u);
+	}
+}
+
+void process_usage(struct process *p, struct rusage_sum *out)
+{
+	mutex_lock(&tasks_lock);
+	process_usage_locked(p, out);
+	mutex_unlock(&tasks_lock);
+}
+
+/* --- CPU masks ----------------------------------------------------------------------------- */
+
+/* A subset of the host's numbering: what this process may use when it starts (R22). */
+void task_init_affinity(struct task *t)
+{
+	uint64_t mask[16] = {0};
+	int n = h_sched_getaffinity(0, sizeof(mask), mask);
+
+	if (n <= 0)
+		mask[0] = 1;
+	__builtin_memcpy(t->affinity, mask, sizeof(t->affinity));
+}
+
+static bool cpu_set(const uint8_t *mask, unsigned cpu)
+{
+	return mask[cpu / 8] & 1u << cpu % 8;
+}
+
+static unsigned cpumask_limit(void)
+{
+	static unsigned n;
+	uint64_t mask[16] = {0};
+
+	if (!n) {
+		unsigned hi = 1;
+
+		if (h_sched_getaffinity(0, sizeof(mask), mask) > 0)
+			for (unsigned i = 0; i < 1024; i++)
+				if (mask[i / 64] >> i % 64 & 1)
+					hi = i + 1;
+		n = hi;
+	}
+	return n;
+}
+
+void cpumask_show(const uint8_t *mask, struct buf *b)
+{
+	unsigned words = (cpumask_limit() + 31) / 32;
+
+	for (unsigned w = words; w-- > 0;) {
+		uint32_t v = 0;
+
+		for (unsigned i = 0; i < 4; i++)
+			v |= (uint32_t)mask[w * 4 + i] << i * 8;
+		buf_fmt(b, w + 1 == words ? "%x" : ",%08x", v);
+	}
+}
+
+void cpumask_show_list(const uint8_t *mask, struct buf *b)
+{
+	bool first = true;
+
+	for (unsigned i = 0; i < 1024; i++) {
+		unsigned from = i;
+
+		if (!cpu_set(mask, i))
+			continue;
+		while (i + 1 < 1024 && cpu_set(mask, i + 1))
+			i++;
+		buf_fmt(b, first ? "%u" : ",%u", from);
+		if (i > from)
+			buf_fmt(b, "-%u", i);
+		first = false;
+	}
+}
+
+/* --- the whole sandbox --------------------------------------------------------------------- */
+
+static struct {
+	uint64_t last;
+	uint64_t load[3];	/* 16.16 */
+} loads;
+static struct mutex loads_lock = MUTEX_INIT(RANK_LOG);
+
+void sys_usage_sum(struct sys_usage *s)
+{
+	struct rusage_sum u;
+	struct process *p;
+	struct task *t;
+
+	*s = (struct sys_usage){0};
+	mutex_lock(&tasks_lock);
+	list_for_each(p, &task_root->processes, all_link) {
+		process_usage_locked(p, &u);
+		s->utime += u.utime;
+		s->stime += u.stime;
+		s->switches += u.nvcsw + u.nivcsw;
+		list_for_each(t, &p->threads, thread_link) {
+			s->tasks++;
+			s->running += t->state == TASK_GUEST || t->state == TASK_KERNEL;
+		}
+	}
+	mutex_unlock(&tasks_lock);
+	s->forks = __atomic_load_n(&task_root->forks_total, __ATOMIC_RELAXED);
+}
+
+/* Decayed on demand by the time that has passed: an idle sandbox needs no tick for it. */
+void sys_loadavg(uint32_t load[3])
+{
+	static const uint64_t period[3] = {60, 300, 900};
+	struct sys_usage s;
+	uint64_t now = now_mono() / 1000000000;
+
+	sys_usage_sum(&s);
+	mutex_lock(&loads_lock);
+	for (uint64_t dt = min(now - loads.last, (uint64_t)3600); dt > 0; dt--) {
+		for (int i = 0; i < 3; i++) {
+			uint64_t target = (uint64_t)s.running << 16, *l = &loads.load[i];
+
+			*l = target > *l ? *l + (target - *l) / period[i] : *l - (*l - target) / period[i];
+		}
+	}
+	loads.last = now;
+	for (int i = 0; i < 3; i++)
+		load[i] = (uint32_t)loads.load[i];
+	mutex_unlock(&loads_lock);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include "sentry/task/task.h"
+
+struct seccomp_filter *seccomp_get(struct seccomp_filter *f);
+void seccomp_put(struct seccomp_filter *f);
+/* 0: make the call (number and arguments may have been changed by a tracer: see the registers);
+ * 1: *ret is its result; -1: the task is dying. */
+int seccomp_check(struct task *t, uint32_t nr, const uint64_t *args, int64_t *ret);
+must_check int64_t seccomp_set_filter(struct task *t, uint32_t flags, uint64_t uprog);
+must_check int64_t seccomp_set_strict(struct task *t);
