@@ -68,7 +68,7 @@ struct boot_strs {
 #define BOOT_F_NO_PATCH (1ull << 3)
 #define BOOT_F_NO_SPIN (1ull << 4)
 #define BOOT_F_TTY (1ull << 5)		/* stdio with number -1 is the sandbox's own pty */
-#define BOOT_F_MEM_LEASE (1ull << 6)	/* no cgroup holds `memory`: the Sentry keeps it by lease */
+#define BOOT_F_MEM_LEASE (1ull << 6)	/* no cgroup holds `memory`: the launcher samples */
 #define BOOT_F_NO_LANDLOCK (1ull << 7)	/* --without landlock */
 #define BOOT_F_NO_FSGSBASE (1ull << 8)
 #define BOOT_F_NO_CLONE3 (1ull << 9)

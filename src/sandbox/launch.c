@@ -10,7 +10,7 @@
 
 #include "sandbox/launch_int.h"
 
-/* A limit that is asked for is held by a cgroup, else by the Sentry's lease. */
+/* A limit that is asked for is held by a cgroup, else by sampling (oom.h). */
 static void hold_memory(struct launch *l)
 {
 	l->cgroup = (struct cgroup){.procs_hfd = -1};

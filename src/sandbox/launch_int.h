@@ -14,7 +14,7 @@ struct launch {
 	const struct sb_config *c;
 	struct sb_view view;
 	struct cgroup cgroup;
-	bool lease;		/* memory is kept by the Sentry */
+	bool lease;		/* no cgroup holds the memory limit */
 	struct spawn gofer, sentry;
 	int control;		/* our end, SOCK_SEQPACKET */
 	int gofer_control;	/* our end, until booted */

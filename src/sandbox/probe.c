@@ -194,7 +194,7 @@ static void probe_cgroup(struct probe *p, unsigned without)
 	int version = 0;
 	p->name = "cgroup";
 	p->need = PROBE_LAYER;
-	p->enforces = "-m exactly; without it brig keeps the limit itself, by lease and sampling";
+	p->enforces = "-m exactly; without it brig samples and kills, with some overshoot";
 	p->remedy = "run as root, or in a delegated cgroup: systemd-run --user --scope -p Delegate=yes";
 	p->without = without & SB_CGROUP;
 	p->ok = cgroup_available(&version);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "sandbox/launch_int.h"
+#include "sandbox/oom.h"
 
 #define END_GRACE_NS 3000000000ll	/* from the last message, or the kill, to the Sentry's death */
 
@@ -28,6 +29,7 @@ enum { P_SIGNAL, P_CONTROL, P_TIMER, P_SENTRY, P_GOFER, P_TTY_IN, P_TTY_OUT, P_S
 struct relay {
 	struct launch *l;
 	struct pollfd p[P_COUNT];
+	struct oom oom;
 	struct pump in, out;	/* user to sandbox, sandbox to user */
 	int64_t give_up;	/* when to stop waiting for the Sentry's end; 0: not yet */
 	bool sentry_dead, gofer_dead, gofer_told;
@@ -205,10 +207,14 @@ static bool is_finished(const struct relay *r)
 
 static int wait_ms(const struct relay *r)
 {
-	if (!r->give_up)
-		return -1;
-	int64_t left = r->give_up - now_ns();
-	return left <= 0 ? 0 : (int)(left / 1000000 + 1);
+	int64_t now = now_ns();
+	int ms = r->sentry_dead ? -1 : oom_wait_ms(&r->oom, now);
+	if (r->give_up) {
+		int64_t left = r->give_up - now;
+		int end = left <= 0 ? 0 : (int)(left / 1000000 + 1);
+		ms = ms < 0 ? end : min(ms, end);
+	}
+	return ms;
 }
 
 static void loop(struct relay *r)
@@ -220,6 +226,8 @@ static void loop(struct relay *r)
 			break;
 		if (r->give_up && now_ns() >= r->give_up)
 			break;
+		if (!r->sentry_dead)
+			oom_look(&r->oom, now_ns());
 		if (n <= 0)
 			continue;
 		while (r->p[P_CONTROL].fd >= 0 && on_control(r))
@@ -270,10 +278,13 @@ static void say_died(const char *who, int wstatus)
 	    by_signal ? WTERMSIG(wstatus) : WEXITSTATUS(wstatus));
 }
 
-static void say_limits(const struct launch *l, const struct ctl_msg *m)
+static void say_limits(const struct relay *r)
 {
+	const struct launch *l = r->l;
+	const struct ctl_msg *m = &l->last;
 	const struct sb_config *c = l->c;
-	if (m->b == CTL_R_OOM || (m->d & CTL_HIT_MEMORY) || cgroup_oom_kills(&l->cgroup))
+	if (m->b == CTL_R_OOM || (m->d & CTL_HIT_MEMORY) || r->oom.kills ||
+	    cgroup_oom_kills(&l->cgroup))
 		say("the memory limit of %llu MiB was hit (-m)",
 		    (unsigned long long)(c->memory >> 20));
 	if (m->d & CTL_HIT_PIDS)
@@ -318,7 +329,7 @@ static int conclude(const struct relay *r)
 		say_died("file proxy, brig-gofer,", r->gofer_status);
 		return EXIT_BRIG;
 	}
-	say_limits(l, m);
+	say_limits(r);
 	if (m->c && m->text_len)
 		say("%llu file%s written under %s %s discarded; use -v %s:%s to keep them",
 		    (unsigned long long)m->c, m->c == 1 ? "" : "s", safe_text(m, text),
@@ -352,6 +363,8 @@ int relay_run(struct launch *l)
 	r.p[P_TIMER].fd = arm_timeout(l);
 	r.p[P_SENTRY].fd = l->sentry.pidfd;
 	r.p[P_GOFER].fd = l->gofer.pidfd;
+	if (l->lease)
+		r.oom = (struct oom){.limit = l->c->memory, .sentry = l->sentry.pid};
 	r.in = (struct pump){.from = 0, .to = l->tty_sock};
 	r.out = (struct pump){.from = l->tty_sock, .to = 1};
 	tty_remember(l);
