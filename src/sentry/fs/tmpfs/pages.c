@@ -380,7 +380,7 @@ int tdata_to_memfd(struct tnode *n)
 /* Nobody has it open, so nobody has it mapped: back into the arena. */
 static void back_to_arena(struct tnode *n)
 {
-	char buf[PAGE_SIZE / 2];
+	char buf[PAGE_SIZE / 4];
 	hh_t h = n->memfd;
 	int hfd = hh_fd(h);
 	uint64_t size = n->inode.size;
