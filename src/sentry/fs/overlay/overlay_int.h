@@ -66,6 +66,10 @@ int64_t overlay_dir_llseek(struct file *f, int64_t off, int whence);
 /* Does the merged directory show anything? 0, 1 or an error. */
 must_check int overlay_dir_has_entries(struct tnode *dir);
 
+/* --- coherence.c --- */
+int overlay_revalidate(struct inode *dir, struct dentry *d);
+void overlay_cached(struct inode *dir, struct dentry *d);
+
 /* --- dir.c --- */
 int overlay_lookup(struct inode *dir, const char *name, size_t len, struct inode **out);
 int overlay_create(struct inode *dir, const char *name, size_t len, uint32_t mode, uint64_t rdev,

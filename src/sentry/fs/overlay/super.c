@@ -105,6 +105,8 @@ static int overlay_removexattr(struct inode *i, const char *name)
 
 const struct inode_ops overlay_inode_ops = {
 	.lookup = overlay_lookup,
+	.revalidate = overlay_revalidate,
+	.cached = overlay_cached,
 	.create = overlay_create,
 	.mkdir = overlay_mkdir,
 	.symlink = overlay_symlink,
