@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* eventfd, eventfd2, signalfd, signalfd4 */
+/* eventfd, eventfd2, signalfd, signalfd4, timerfd_create, timerfd_settime, timerfd_gettime */
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include "sentry/fs/eventfd/eventfd.h"
 #include "sentry/fs/signalfd/signalfd.h"
+#include "sentry/fs/timerfd/timerfd.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/handlers.h"
 #include "sentry/task/task.h"
@@ -63,4 +65,48 @@ int64_t sys_signalfd(struct task *t, const struct sysargs *a)
 int64_t sys_signalfd4(struct task *t, const struct sysargs *a)
 {
 	return do_signalfd(t, ARG_INT(0), ARG_UADDR(1), a->a[2], ARG_U32(3));
+}
+
+int64_t sys_timerfd_create(struct task *t, const struct sysargs *a)
+{
+	uint32_t flags = ARG_U32(1);
+	struct file *f;
+	int r;
+
+	if (flags & ~(uint32_t)(TFD_CLOEXEC | TFD_NONBLOCK))
+		return -EINVAL;
+	r = timerfd_new(t, ARG_INT(0), flags, &f);
+	return r ? r : fd_add(t, f, flags & TFD_CLOEXEC);
+}
+
+int64_t sys_timerfd_settime(struct task *t, const struct sysargs *a)
+{
+	uint32_t flags = ARG_U32(1);
+	struct l_itimerspec its, old;
+	struct file *f;
+	int r = get_user(t, its, ARG_UADDR(2));
+
+	if (r)
+		return r;
+	if (flags & ~(uint32_t)(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET))
+		return -EINVAL;
+	f = fd_get(t, ARG_INT(0));
+	if (!f)
+		return -EBADF;
+	r = timerfd_set(t, f, flags, &its, &old);
+	file_put(f);
+	return r || !a->a[3] ? r : put_user(t, ARG_UADDR(3), old);
+}
+
+int64_t sys_timerfd_gettime(struct task *t, const struct sysargs *a)
+{
+	struct l_itimerspec its;
+	struct file *f = fd_get(t, ARG_INT(0));
+	int r;
+
+	if (!f)
+		return -EBADF;
+	r = timerfd_get(f, &its);
+	file_put(f);
+	return r ? r : put_user(t, ARG_UADDR(1), its);
 }

@@ -32,7 +32,8 @@ struct hostfd {
 	bool polled;		/* I: has a slot in hpoll */
 	bool no_nowait;		/* a: RWF_NOWAIT is not supported */
 	uint32_t slot;		/* I */
-	uint32_t accmode;	/* I: of the host description */
+	bool append;		/* I: O_APPEND of the host description */
+	uint32_t accmode;	/* I: and its access mode */
 	struct waitq wq;
 };
 
@@ -301,9 +302,6 @@ static int64_t tty_ioctl(struct hostfd *hf, struct task *t, uint32_t cmd, uint64
 	case TIOCGWINSZ:
 		r = h_ioctl(hfd, cmd, (uint64_t)(uintptr_t)&ws);
 		return r ? r : put_user(t, UADDR(arg), ws);
-	case TIOCSWINSZ:
-		r = get_user(t, ws, UADDR(arg));
-		return r ? r : h_ioctl(hfd, cmd, (uint64_t)(uintptr_t)&ws);
 	case TIOCOUTQ:
 		r = h_ioctl(hfd, cmd, (uint64_t)(uintptr_t)&v);
 		return r ? r : put_user(t, UADDR(arg), v);
@@ -334,6 +332,8 @@ static int hostfd_open(struct inode *i, struct file *f)
 		return -EACCES;
 	if (hf->kind == HK_SOCK)
 		return -ENXIO;
+	if (hf->kind != HK_REG)
+		f->mode |= FMODE_STREAM;
 	return 0;
 }
 
@@ -438,6 +438,7 @@ static int hostfd_init(struct hostfd *hf, int hfd, const struct stat *st)
 
 	hf->kind = host_kind_of(hfd, st->st_mode);
 	hf->accmode = fl < 0 ? O_RDWR : (unsigned)fl & O_ACCMODE;
+	hf->append = fl >= 0 && (fl & O_APPEND);
 	r = hh_add(hfd, &hf->h);
 	if (r)
 		return r;
@@ -479,6 +480,6 @@ int hostfd_create(int hfd, unsigned flags, struct file **out)
 	mode = (acc != O_WRONLY ? FMODE_READ : 0) | (acc != O_RDONLY ? FMODE_WRITE : 0) |
 	       (hf->kind == HK_REG ? 0 : FMODE_STREAM);
 	fmt_n(name, sizeof(name), "%s:[%lu]", host_name(hf->kind), (unsigned long)hf->inode.ino);
-	return file_anon(name, &hf->inode, hf->inode.fops, mode, acc | (flags & (O_APPEND | O_NONBLOCK)),
+	return file_anon(name, &hf->inode, hf->inode.fops, mode, acc | ((flags & O_NONBLOCK) | (hf->append ? O_APPEND : 0)),
 			 current ? current->cred : NULL, out);
 }

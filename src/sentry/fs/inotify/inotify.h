@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include "sentry/vfs/vfs.h"
+
+extern uint32_t inotify_max_queued, inotify_max_instances, inotify_max_watches;	/* /proc/sys/fs/inotify */
+
+void inotify_start(void);
+must_check int inotify_new(unsigned flags, struct file **out);
+/* -EINVAL: not an inotify file */
+must_check int inotify_add(struct file *f, struct inode *i, uint32_t mask);	/* watch descriptor */
+must_check int inotify_rm(struct file *f, int wd);

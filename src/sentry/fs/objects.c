@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sentry/fs/objects.h"
+#include "sentry/fs/epoll/epoll.h"
+#include "sentry/fs/inotify/inotify.h"
+#include "sentry/fs/timerfd/timerfd.h"
+#include "sentry/vfs/vfs.h"
+
+void fs_objects_init(void)
+{
+	epoll_start();
+	inotify_start();
+	timerfd_start();
+	vfs_fifo_fops = FOPS_pipe;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What belongs to one network namespace: the names and ports that are taken. */
+#include "lib/compiler.h"
+#include "lib/list.h"
+#include "lib/lock.h"
+
+#define UNIX_BUCKETS 64
+#define PORT_BUCKETS 64
+
+int net_init(void);	/* once, before guests run */
+
+struct net {
+	struct mutex lock;			/* RANK_OBJECT */
+	struct list abstract[UNIX_BUCKETS];	/* struct unix_sock.hash_link */
+	struct list unix_all;
+	struct list ports[2][PORT_BUCKETS];	/* tcp, udp; struct inet_sock.port_link */
+	uint32_t next_port, next_abstract;
+};
