@@ -7,6 +7,7 @@
 #include "lib/log.h"
 #include "sentry/core/kheap.h"
 #include "sentry/mm/mm.h"
+#include "sentry/mm/shmem.h"
 #include "sentry/task/task.h"
 
 #define MM_MAX_MAP_COUNT 65530u
@@ -108,8 +109,3 @@ uint64_t mm_stack_random(void);
 
 /* --- uaccess.c ---- */
 uint64_t mm_copy_fault(struct task *t);		/* where the last short copy stopped */
-
-/* --- shmem.c ---- */
-/* An object for anonymous shared memory and System V segments. */
-must_check int shmem_create(struct task *t, const char *name, uint64_t size, struct file **out);
-bool shmem_is(const struct file *f);

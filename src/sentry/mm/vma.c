@@ -65,12 +65,17 @@ struct vma *vma_alloc(uint64_t start, uint64_t end, uint32_t flags)
 
 void vma_free(struct vma *v)
 {
+	bool shm = v && (v->flags & VMA_SHM);
+
 	if (!v)
 		return;
+
 	if (v->file)
 		file_put(v->file);
 	kfree(v->anon_name);
 	kc_free(&vma_cache, v);
+	if (shm && shmem_detached_hook)
+		shmem_detached_hook(current);
 }
 
 void vma_dead_free(struct vma *dead)

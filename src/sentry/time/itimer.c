@@ -150,7 +150,8 @@ static void cpu_look(struct process *p)
 	sooner(&best, check_rlimit(p, total));
 	if (!best)
 		return;
-	wait = max(best / max(p->nr_threads, 1u), CPU_LOOK_MIN);
+	wait = best / (p->nr_threads ? p->nr_threads : 1);
+	wait = max(wait, CPU_LOOK_MIN);
 	/* a process that does not run is looked at ever less often */
 	idle = total == p->cpu_seen ? min(p->cpu_idle + 1, 10u) : 0;
 	p->cpu_idle = (uint32_t)idle;
@@ -263,11 +264,10 @@ int64_t sys_alarm(struct task *t, const struct sysargs *a)
 	return (int64_t)sec;
 }
 
-int posix_timers_start(void);
-
-int time_start(void)
+int ktimer_start(void)
 {
 	ktimer_set_handler(KT_ITIMER_REAL, real_fired);
 	ktimer_set_handler(KT_CPU, cpu_fired);
-	return posix_timers_start();
+	posix_timers_init();
+	return ktimer_thread_start();
 }

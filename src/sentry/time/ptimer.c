@@ -168,12 +168,10 @@ static void taken(struct ptimer *what, struct l_siginfo *info)
 	ptimer_put(pt);
 }
 
-int posix_timers_start(void);
-int posix_timers_start(void)
+void posix_timers_init(void)
 {
 	ktimer_set_handler(KT_PTIMER, fired);
 	signal_timer_hook = taken;
-	return ktimer_start();
 }
 
 /* --- life ----------------------------------------------------------------------------------------- */

@@ -10,9 +10,6 @@ struct process;
 
 #define NSEC 1000000000ull
 
-/* Timer handlers and the timer thread: once, at start. */
-must_check int time_start(void);
-
 /* --- clock.c ---- */
 static inline struct l_timespec ns_to_ts(uint64_t ns)
 {
@@ -41,6 +38,8 @@ must_check int timeout_in(struct task *t, uint64_t uaddr, uint64_t *deadline);
 
 /* --- sleep.c ---- */
 int64_t nanosleep_restart(struct task *t);
+
+void posix_timers_init(void);
 
 /* --- itimer.c ---- */
 enum { ITIMER_KINDS = 3 };

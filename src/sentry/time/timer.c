@@ -197,7 +197,7 @@ static void wake_handler(struct ktimer *k)
 	task_wake(k->owner);
 }
 
-int ktimer_start(void)
+int ktimer_thread_start(void)
 {
 	q = kc_alloc(&queue_cache);
 	if (!q)

@@ -28,8 +28,9 @@ struct ktimer {
 	bool queued;
 };
 
-/* Starts the thread; before the first guest runs. */
+/* Interval and POSIX timers' handlers and the thread; before the first guest runs. */
 must_check int ktimer_start(void);
+must_check int ktimer_thread_start(void);	/* the thread alone (tests) */
 /* What an expired timer of this kind does: called by the timer thread, no locks held. It may arm
  * the timer again. */
 void ktimer_set_handler(enum ktimer_kind kind, void (*fn)(struct ktimer *k));

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * System V IPC: shared memory, semaphores, message queues. One set of tables per IPC namespace,
+ * under one lock (RANK_OBJECT); sleepers wait on their object's queue and look again.
+ */
+#include "lib/list.h"
+#include "lib/lock.h"
+#include "lib/refcount.h"
+#include "sentry/core/wait.h"
+#include "sentry/task/task.h"
+
+struct l_ipc_perm {
+	int32_t key;
+	uint32_t uid, gid, cuid, cgid, mode;
+	uint16_t seq, pad0;
+	uint32_t pad1;
+	uint64_t unused[2];
+};
+static_assert(sizeof(struct l_ipc_perm) == 48, "ipc64_perm");
+
+/* The common head of every object. */
+struct ipc_obj {
+	refcount_t ref;			/* the table, and callers that sleep on it */
+	int32_t key, id;
+	uint32_t uid, gid, cuid, cgid, mode;
+	uint16_t seq;
+	bool removed;			/* out of the table: EIDRM */
+	int64_t ctime;
+	struct waitq wq;
+};
+
+#define IPC_SLOTS 32768u		/* IPCMNI: an id is seq * IPC_SLOTS + slot */
+#define IPC_FIRST_SLOTS 64u
+
+struct ipc_table {
+	struct ipc_obj **slot;		/* kmalloc'ed, cap entries */
+	uint32_t cap, used, max;
+	uint32_t next_seq;
+};
+
+enum { SYSV_SHM, SYSV_SEM, SYSV_MSG, SYSV_KINDS };
+
+struct sysv {
+	struct mutex lock;		/* RANK_OBJECT */
+	struct ipc_table tab[SYSV_KINDS];
+};
+
+#define IPC_CREAT_ 01000
+#define IPC_EXCL_ 02000
+#define IPC_NOWAIT_ 04000
+enum { IPC_RMID_, IPC_SET_, IPC_STAT_, IPC_INFO_ };
+#define MSG_STAT_ 11
+#define MSG_INFO_ 12
+#define MSG_STAT_ANY_ 13
+#define SHM_LOCK_ 11
+#define SHM_UNLOCK_ 12
+#define SHM_STAT_ 13
+#define SHM_INFO_ 14
+#define SHM_STAT_ANY_ 15
+
+/* The tables of the task's namespace; NULL: out of memory. */
+struct sysv *sysv_of(struct task *t);
+
+/* --- ipc.c: sv->lock held in all of them ---- */
+/* Looks a key up with Linux's flag rules. > 0 (as id + 1) found, 0: create one, else errno. */
+must_check int64_t ipc_get_locked(struct task *t, struct sysv *sv, int kind, int32_t key, int flags,
+				  int (*check)(struct ipc_obj *o, uint64_t arg), uint64_t arg);
+/* Enters a new object: id or -ENOSPC, -ENOMEM. The table takes the caller's reference. */
+must_check int64_t ipc_add_locked(struct task *t, struct sysv *sv, int kind, struct ipc_obj *o, int32_t key,
+				  int flags);
+struct ipc_obj *ipc_find_locked(struct sysv *sv, int kind, int32_t id, int *err);
+struct ipc_obj *ipc_slot_locked(struct sysv *sv, int kind, int32_t index);	/* *_STAT commands */
+int ipc_max_index_locked(struct sysv *sv, int kind);
+void ipc_remove_locked(struct sysv *sv, int kind, struct ipc_obj *o);	/* the table's reference stays */
+/* mode: bits of 0444 / 0222 as in the flags of *get. */
+must_check int ipc_permitted(struct task *t, const struct ipc_obj *o, uint32_t mode);
+must_check int ipc_owner(struct task *t, const struct ipc_obj *o);	/* IPC_SET, IPC_RMID */
+void ipc_fill(const struct ipc_obj *o, struct l_ipc_perm *p);
+void ipc_set(struct ipc_obj *o, const struct l_ipc_perm *p);
+int64_t ipc_now(void);
+
+/* --- for others ---- */
+void sysv_task_exit(struct task *t);	/* the last thread: semaphore undo */
+void sysv_shm_detached(struct task *t);
+/* The namespace ends: drops the table's reference. */
+void sysv_shm_destroy(struct ipc_obj *o);
+void sysv_sem_destroy(struct ipc_obj *o);
+void sysv_msg_destroy(struct ipc_obj *o);
