@@ -138,15 +138,13 @@ int gofer_setattr(struct inode *i, const struct iattr *a)
 		if (mode != i->mode)
 			valid |= ATTR_MODE;
 	}
-	if (valid & ATTR_SIZE && a->file && a->file->mode & FMODE_WRITE) {
+	if (valid & ATTR_SIZE && a->file && a->file->inode == i && a->file->mode & FMODE_WRITE) {
 		int rc = truncate_open(g, a->size);
 		if (rc)
 			return rc;
-		valid &= ~(uint32_t)(ATTR_SIZE | ATTR_MTIME_NOW);	/* it set the times too */
-		if (!(a->valid & ATTR_MTIME_NOW))
-			valid = a->valid & ~(uint32_t)ATTR_SIZE;
-		else
-			valid &= ~(uint32_t)ATTR_MTIME;
+		valid &= ~(uint32_t)ATTR_SIZE;
+		if (valid & ATTR_MTIME_NOW)	/* that was done along with it */
+			valid &= ~(uint32_t)(ATTR_MTIME | ATTR_MTIME_NOW);
 	}
 	set |= valid & ATTR_MODE ? GOFER_SET_MODE : 0;
 	set |= valid & ATTR_UID ? GOFER_SET_UID : 0;
