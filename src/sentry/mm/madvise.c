@@ -29,9 +29,9 @@ static int change_flags_locked(struct mm *mm, uint64_t start, uint64_t end, uint
 	for (v = vma_overlap_locked(mm, start, end); v && v->start < end; v = vma_next(v)) {
 		if (v->start > at)
 			r = -ENOMEM;
-		at = v->end;
 		vma_set_flags_locked(mm, v, (v->flags & ~clear) | set);
 		v = vma_merge_locked(mm, v, dead);
+		at = v->end;
 	}
 	return at < end ? -ENOMEM : r;
 }

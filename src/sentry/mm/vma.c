@@ -174,16 +174,15 @@ void vma_link_raw_locked(struct mm *mm, struct vma *v)
 
 struct vma *vma_merge_locked(struct mm *mm, struct vma *v, struct vma **dead)
 {
-	struct vma *p = vma_prev(v), *n;
+	struct vma *p, *n;
 
-	if (p && may_merge(p, v)) {
+	while ((p = vma_prev(v)) != NULL && may_merge(p, v)) {
 		unlink_raw(mm, v);
 		p->end = v->end;
 		kill_vma(v, dead);
 		v = p;
 	}
-	n = vma_next(v);
-	if (n && may_merge(v, n)) {
+	while ((n = vma_next(v)) != NULL && may_merge(v, n)) {
 		unlink_raw(mm, n);
 		v->end = n->end;
 		kill_vma(n, dead);
