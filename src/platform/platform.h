@@ -78,6 +78,10 @@ struct pl_boot {
 	bool no_patch;			/* never rewrite text */
 	bool no_spin;			/* never spin */
 	unsigned ncpus;			/* CPUs the sandbox may use, for the spin policy */
+	/* May the system call sites in the text page at `page` be rewritten? Its protection
+	 * (PROT_*) if it is private file text that was never writable (R7), else -EPERM. Called by
+	 * the thread's owner inside pl_run. NULL: nothing is patched. */
+	int (*may_patch)(pl_thread_t t, uint64_t page);
 	/* Called from a platform thread for each thread of a space that died, e.g. of the host's
 	 * OOM killer: its owner may be asleep in a system call. May be NULL. */
 	void (*gone)(pl_thread_t t);
@@ -113,7 +117,7 @@ void pl_set_result(pl_thread_t t, int64_t ret);
  * rip behind the system call instruction, rax = orig_rax = nr. No-op when already complete. [stub] */
 must_check int pl_full_state(pl_thread_t t);
 bool pl_has_full_state(pl_thread_t t);
-/* The register set; valid while the thread is stopped and pl_has_full_state. pl_set_regs replaces
+/* The register set, completed first if need be [stub]. pl_set_regs replaces
  * all of it (rip, flags and selectors are sanitised by the platform, I6). */
 void pl_get_regs(pl_thread_t t, struct l_regs *out);
 void pl_set_regs(pl_thread_t t, const struct l_regs *in);
@@ -122,6 +126,13 @@ size_t pl_xstate_size(void);
 must_check int pl_get_xstate(pl_thread_t t, void *dst, size_t cap);
 /* Takes a guest's own image: bad headers are repaired or refused with -EINVAL; NULL = initial. */
 must_check int pl_set_xstate(pl_thread_t t, const void *src, size_t n);
+/* What the guest thread may be told without the kernel; NULL: nothing. Again at every change. */
+struct pl_ids {
+	uint32_t pid, tid, uid, euid, gid, egid;
+};
+void pl_set_ids(pl_thread_t t, const struct pl_ids *ids);
+/* The ops queued with the last reply are done, as the stub claims; any thread may ask. */
+bool pl_ops_done(pl_thread_t t);
 /* The call being served is about to sleep: the guest thread's stub stops spinning for its reply.
  * A hint; any number of times. */
 void pl_will_block(pl_thread_t t);
@@ -151,6 +162,9 @@ uint64_t pl_copy_fault(pl_thread_t t, int *signo);
 void *pl_bounce(pl_thread_t t, size_t *cap);
 must_check int64_t pl_bounce_out(pl_thread_t t, uint64_t dst, size_t off, size_t n);
 must_check int64_t pl_bounce_in(pl_thread_t t, uint64_t src, size_t off, size_t n);
+/* Puts the original bytes of patched sites in the range back, after it was made writable and
+ * before the guest runs on. [stub] */
+must_check int pl_unpatch(pl_thread_t t, uint64_t addr, uint64_t len);
 /* 32-bit atomic work done by the stub; *seen is its claim. op is enum pl_atomic. [stub] */
 enum pl_atomic { PL_LOAD, PL_CMPXCHG };
 must_check int pl_atomic32(pl_thread_t t, enum pl_atomic op, uint64_t addr, uint32_t old,

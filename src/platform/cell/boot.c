@@ -12,27 +12,29 @@
 #include "host/thread.h"
 
 /* In the forked child, between fork and exec: raw calls only. */
-_Noreturn static void exec_cell(int ctx_hfd, int sock)
+_Noreturn static void exec_cell(int ctx_hfd, int sock, int sites)
 {
 	static char name[] = "brig-cell";
 	char *argv[] = {name, NULL}, *envp[] = {NULL};
 	struct rlimit core = {1, 1};
-	int fds[3];
+	int fds[4];
 
 	/* above every number that is about to be replaced */
 	fds[0] = h_fcntl(ctx_hfd, F_DUPFD, 32);
 	fds[1] = h_fcntl(sock, F_DUPFD, 32);
 	fds[2] = h_fcntl(pl.boot.cell_hfd, F_DUPFD, 32);
-	if (fds[0] < 0 || fds[1] < 0 || fds[2] < 0 || h_dup3(fds[0], CELL_FD_CTX, 0) < 0 ||
-	    h_dup3(fds[1], CELL_FD_BOOT, 0) < 0 || h_dup3(fds[2], CELL_FD_BOOT + 1, O_CLOEXEC) < 0)
+	fds[3] = h_fcntl(sites, F_DUPFD, 32);
+	if (fds[0] < 0 || fds[1] < 0 || fds[2] < 0 || fds[3] < 0 ||
+	    h_dup3(fds[0], CELL_FD_CTX, 0) < 0 || h_dup3(fds[1], CELL_FD_BOOT, 0) < 0 ||
+	    h_dup3(fds[2], CELL_FD_EXE, O_CLOEXEC) < 0 || h_dup3(fds[3], CELL_FD_SITES, 0) < 0)
 		h_exit(96);
 	h_close_range(0, 2, 0);
 	h_close(CELL_FD_PROC);
-	h_close_range(CELL_FD_BOOT + 2, ~0u, 0);
+	h_close_range(CELL_FD_EXE + 1, ~0u, 0);
 	(void)!h_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	(void)!h_setsid();
 	(void)!h_prlimit(0, RLIMIT_CORE, &core, NULL);
-	(void)!h_execveat(CELL_FD_BOOT + 1, "", argv, envp, AT_EMPTY_PATH);
+	(void)!h_execveat(CELL_FD_EXE, "", argv, envp, AT_EMPTY_PATH);
 	h_exit(97);
 }
 
@@ -40,8 +42,11 @@ static int start_template(int *pid)
 {
 	struct pl_spc *s;
 	struct pl_thr *t;
-	int pair[2], r;
+	int pair[2], sites, r;
 
+	sites = sites_init();
+	if (sites < 0)
+		return sites;
 	r = spc_new(&s);
 	if (r)
 		return r;
@@ -53,8 +58,9 @@ static int start_template(int *pid)
 		return r;
 	r = (int)h_sys0(SYS_fork);
 	if (r == 0)
-		exec_cell(s->ctx_hfd, pair[1]);
+		exec_cell(s->ctx_hfd, pair[1], sites);
 	h_close(pair[1]);
+	h_close(sites);
 	if (r < 0) {
 		h_close(pair[0]);
 		return r;
@@ -81,6 +87,8 @@ static int start_template(int *pid)
 		return -EIO;
 	}
 	pl.vdso = READ_ONCE(t->c->vdso);	/* no guest has run in it */
+	if (READ_ONCE(t->c->boot_warn) & 2)
+		pl.boot.no_patch = true;
 	return 0;
 }
 

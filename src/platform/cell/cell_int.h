@@ -56,6 +56,14 @@ struct pl_thr {
 	uint32_t spin_fails, spin_skip;
 	uint32_t kicked;	/* a: an interrupt is owed */
 	uint32_t running;	/* a: in guest code, as far as we know */
+	bool patched;		/* stopped in a patched call: only `regs` of the call are known */
+	bool stepping;		/* stepping out of our code for an interrupt */
+	bool guest_tf;		/* the guest's own trap flag meanwhile */
+	uint64_t last_ret;	/* result of its last patched call */
+	struct {
+		uint64_t ip;
+		uint32_t n;
+	} hits[32];
 	bool full;		/* regs hold the whole set */
 	bool dirty;		/* regs differ from the frame in more than rax */
 	bool result;		/* regs.rax differs from the frame */
@@ -176,6 +184,26 @@ must_check int stub_run(struct pl_thr *t, uint32_t nops);
 void stub_post(struct pl_thr *t, uint32_t act, uint32_t nops);
 int64_t op_result(struct pl_thr *t, uint32_t i);
 
+/* sites.c */
+must_check int sites_init(void);		/* the memfd of table and trampolines */
+/* The guest's own view of an address in our code; false for one that is not a site's. */
+struct site {
+	uint64_t addr;		/* where the patch begins */
+	uint32_t nr;
+	uint32_t shape;
+	uint32_t next;		/* hash chain, index + 1 */
+};
+bool site_of_tramp(uint64_t ip, struct site *out, uint32_t *off);
+uint64_t site_ret(const struct site *s);	/* behind its system call instruction */
+uint64_t site_insn(const struct site *s);	/* at it */
+/* After a trap at a guest address: patches the site when it is worth it. [stub] */
+void site_consider(struct pl_thr *t);
+/* The guest resumes at `ip`: behind the instruction of a patched site it goes on behind the
+ * compare that was overwritten. [stub] */
+void site_resume(struct pl_thr *t);
+/* #UD at the tail of a patched site is the system call that stood there. [stub] */
+bool site_middle(struct pl_thr *t);
+
 /* wait.c */
 void wait_init(void);
 uint32_t wait_guest_spin(const struct pl_thr *t);
@@ -192,6 +220,6 @@ uint64_t spc_cpu_raw(const struct pl_spc *s);
 
 /* frame.c */
 must_check int frame_read(struct pl_thr *t);
-must_check int frame_write(struct pl_thr *t);
+void frame_write(struct pl_thr *t);
 void frame_copy(const struct pl_thr *from, struct pl_thr *to);
 void xstate_init(void);

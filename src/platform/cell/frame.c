@@ -133,7 +133,7 @@ static void frame_fresh(struct pl_thr *t)
 }
 
 /* Puts the registers where the stub's sigreturn takes them from. */
-int frame_write(struct pl_thr *t)
+void frame_write(struct pl_thr *t)
 {
 	struct cell_ctx *c = t->c;
 	uint32_t set = 0;
@@ -158,7 +158,6 @@ int frame_write(struct pl_thr *t)
 	c->set_base = set;
 	c->resume_sp = t->c_addr + t->frame;
 	t->dirty = t->result = t->fs_dirty = t->gs_dirty = false;
-	return 0;
 }
 
 static void own_sw_words(void *image)
@@ -216,6 +215,8 @@ int pl_get_xstate(pl_thread_t id, void *dst, size_t cap)
 		return -ESRCH;
 	if (cap < pl.xsize + 4)
 		return -EINVAL;
+	if (pl_full_state(id))
+		return -ESRCH;
 	memset(dst, 0, pl.xsize + 4);
 	if (t->frame && t->fp_off && READ_ONCE(frame_uc(t)->fpregs)) {
 		memcpy(dst, (char *)t->c + t->fp_off, pl.xsize);
@@ -238,6 +239,8 @@ int pl_set_xstate(pl_thread_t id, const void *src, size_t n)
 	char *p;
 
 	if (!t)
+		return -ESRCH;
+	if (pl_full_state(id))
 		return -ESRCH;
 	if (!t->frame)
 		frame_fresh(t);

@@ -85,53 +85,163 @@ static void ev_syscall(struct pl_thr *t, struct pl_event *ev)
 	t->regs.orig_rax = (uint32_t)g->rax;
 }
 
+static bool take_kick(struct pl_thr *t, struct pl_event *ev)
+{
+	if (!__atomic_exchange_n(&t->kicked, 0, __ATOMIC_SEQ_CST))
+		return false;
+	ev->kind = PL_EV_INTR;
+	return true;
+}
+
+/* A patched call that trapped at its trampoline, shown where the guest made it. */
+static int tramp_trap(struct pl_thr *t, struct pl_event *ev, const struct site *s)
+{
+	struct l_regs *r = &t->regs;
+	bool done = (uint32_t)r->rax == NR_INTR;
+
+	r->rip = r->rcx = site_ret(s);
+	t->dirty = true;
+	if (!done) {
+		ev_syscall(t, ev);
+		return 0;
+	}
+	r->rax = t->last_ret;
+	return take_kick(t, ev) ? 0 : 1;
+}
+
+/* Runs the few instructions to the end of our code; what follows is a step trap. */
+static int step_out(struct pl_thr *t)
+{
+	t->stepping = true;
+	t->guest_tf = t->regs.eflags & 0x100;
+	t->regs.eflags |= 0x100;
+	t->dirty = true;
+	return 1;
+}
+
+/*
+ * An interrupt. In our own code it is shown where a program expects one: at the call it was about
+ * to make, or behind one that was done (R5).
+ */
+static int interrupted(struct pl_thr *t, struct pl_event *ev)
+{
+	struct l_regs *r = &t->regs;
+	struct site s;
+	uint32_t off;
+
+	if (!__atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST))
+		return 1;
+	if (site_of_tramp(r->rip, &s, &off)) {
+		if (off == TRAMP_RAW && (uint32_t)r->rax == NR_INTR)
+			return 1;
+		r->rip = off == TRAMP_AFTER ? site_ret(&s) : s.addr;
+		t->dirty = true;
+	} else if (r->rip >= CELL_STUB_BASE && r->rip < CELL_STUB_END) {
+		if (!site_of_tramp(r->rcx, &s, &off) || (off && off != TRAMP_RAW))
+			return step_out(t);
+		r->rip = s.addr;
+		t->dirty = true;
+	} else if (r->rip >= CELL_VDSO) {
+		return step_out(t);
+	}
+	return take_kick(t, ev) ? 0 : 1;
+}
+
+static int decode_fault(struct pl_thr *t, struct pl_event *ev, int sig, int code, uint64_t addr)
+{
+	struct cell_uc *uc = (void *)((char *)t->c + t->frame);
+	uint64_t trapno = READ_ONCE(uc->gregs[G_TRAPNO]), err = READ_ONCE(uc->gregs[G_ERR]);
+
+	if (code <= 0)
+		return 1;	/* sent by a process of the host, not by the CPU */
+	if (sig == SIGTRAP && t->stepping) {
+		t->stepping = false;
+		if (!t->guest_tf)
+			t->regs.eflags &= ~0x100ull;
+		t->dirty = true;
+		return take_kick(t, ev) ? 0 : 1;
+	}
+	if (sig == SIGILL && site_middle(t)) {
+		t->regs.rip += 2;
+		t->regs.rcx = t->regs.rip;
+		t->dirty = true;
+		ev_syscall(t, ev);
+		return 0;
+	}
+	ev_fault(t, ev, sig, code, addr, trapno, err);
+	return 0;
+}
+
 /* Decodes a signal event. 0: the event is *ev; 1: nothing the guest should see, run on. */
 static int decode_signal(struct pl_thr *t, struct pl_event *ev)
 {
 	struct cell_ctx *c = t->c;
 	int sig = READ_ONCE(c->sig), code = READ_ONCE(c->code);
 	uint64_t addr = READ_ONCE(c->addr);
-	uint32_t arch = READ_ONCE(c->arch);
-	uint64_t trapno, err;
-	struct cell_uc *uc;
-	int r;
+	uint32_t arch = READ_ONCE(c->arch), off;
+	struct site s;
 
 	t->frame = READ_ONCE(c->frame);
-	r = frame_read(t);
-	if (r)
+	if (frame_read(t))
 		return broken(t, "frame");
-	t->regs.orig_rax = ~0ull;
-	uc = (void *)((char *)c + t->frame);
-	trapno = READ_ONCE(uc->gregs[G_TRAPNO]);
-	err = READ_ONCE(uc->gregs[G_ERR]);
+	t->patched = false;
+	if (t->stepping && sig != SIGTRAP) {
+		t->stepping = false;
+		if (!t->guest_tf)
+			t->regs.eflags &= ~0x100ull;
+		t->dirty = true;
+	}
 	switch (sig) {
 	case SIGSYS:
-		if (arch == AUDIT_ARCH_X86_64) {
-			ev_syscall(t, ev);
-		} else {
+		if (arch != AUDIT_ARCH_X86_64) {
 			/* as a kernel without 32-bit calls: #GP at the instruction */
 			t->regs.rip -= 2;
 			t->dirty = true;
 			ev_fault(t, ev, SIGSEGV, SI_KERNEL, 0, 13, 0x402);
+			return 0;
 		}
+		if (site_of_tramp(t->regs.rip, &s, &off) && off == TRAMP_AFTER)
+			return tramp_trap(t, ev, &s);
+		ev_syscall(t, ev);
+		site_consider(t);
 		return 0;
 	case CELL_INTRSIG:
-		if (!__atomic_exchange_n(&t->kicked, 0, __ATOMIC_SEQ_CST))
-			return 1;
-		ev->kind = PL_EV_INTR;
-		return 0;
+		return interrupted(t, ev);
 	case SIGSEGV:
 	case SIGBUS:
 	case SIGFPE:
 	case SIGILL:
 	case SIGTRAP:
-		if (code <= 0)
-			return 1;	/* sent by a process of the host, not by the CPU */
-		ev_fault(t, ev, sig, code, addr, trapno, err);
-		return 0;
+		return decode_fault(t, ev, sig, code, addr);
 	default:
 		return 1;
 	}
+}
+
+/* A patched call: its arguments are known, the rest of the registers are with the stub. */
+static int decode_call(struct pl_thr *t, struct pl_event *ev)
+{
+	struct cell_ctx *c = t->c;
+	uint64_t tramp = READ_ONCE(c->call.tramp);
+	struct l_regs *r = &t->regs;
+	struct site s;
+	uint32_t off;
+
+	if (!site_of_tramp(tramp, &s, &off) || off)
+		return broken(t, "site");
+	r->rax = (uint32_t)READ_ONCE(c->call.nr);
+	r->rdi = READ_ONCE(c->call.rdi);
+	r->rsi = READ_ONCE(c->call.rsi);
+	r->rdx = READ_ONCE(c->call.rdx);
+	r->r10 = READ_ONCE(c->call.r10);
+	r->r8 = READ_ONCE(c->call.r8);
+	r->r9 = READ_ONCE(c->call.r9);
+	r->rsp = READ_ONCE(c->call.rsp);
+	r->rip = r->rcx = site_ret(&s);
+	ev_syscall(t, ev);
+	t->patched = true;
+	t->full = t->dirty = t->result = false;
+	return 0;
 }
 
 /* The queued ops become the first ones of the reply. */
@@ -140,12 +250,19 @@ static int post_resume(struct pl_thr *t, uint32_t *nops, uint8_t *lent)
 	int r = 0;
 
 	*nops = 0;
+	if (t->dirty && t->frame)
+		site_resume(t);
 	for (uint32_t i = 0; i < t->nqueue && !r; i++)
 		r = op_compose(t, nops, &t->queue[i], lent);
-	if (!r)
-		r = frame_write(t);
 	if (r)
 		return r;
+	if (t->patched) {
+		t->last_ret = t->regs.rax;
+		WRITE_ONCE(t->c->ret, t->regs.rax);
+		stub_post(t, CACT_RETURN, *nops);
+		return 0;
+	}
+	frame_write(t);
 	stub_post(t, CACT_RESUME, *nops);
 	return 0;
 }
@@ -167,14 +284,6 @@ static void ev_opfail(struct pl_thr *t, struct pl_event *ev, uint32_t nops)
 	ev->op.err = err < 0 && err >= -4095 ? (int)err : -EINVAL;
 	ev->op.addr = t->queue[q].addr;
 	ev->op.len = t->queue[q].len;
-}
-
-static bool take_kick(struct pl_thr *t, struct pl_event *ev)
-{
-	if (!__atomic_exchange_n(&t->kicked, 0, __ATOMIC_SEQ_CST))
-		return false;
-	ev->kind = PL_EV_INTR;
-	return true;
 }
 
 static int run_once(struct pl_thr *t, struct pl_event *ev)
@@ -207,6 +316,9 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 	case CEV_SIG:
 		t->nqueue = 0;
 		return decode_signal(t, ev);
+	case CEV_CALL:
+		t->nqueue = 0;
+		return decode_call(t, ev);
 	case CEV_OPS:
 		if (!nops)
 			return broken(t, "opfail");
@@ -249,9 +361,50 @@ void pl_set_result(pl_thread_t id, int64_t ret)
 	t->result = true;
 }
 
+/* Has a patched call trap: the signal frame holds all of its registers. */
+static int retrap(struct pl_thr *t)
+{
+	uint64_t rax = t->regs.rax;
+	bool result = t->result;
+	struct site s;
+	uint32_t off;
+	int r;
+
+	stub_post(t, CACT_RETRAP, 0);
+	for (;;) {
+		r = stub_wait(t, true);
+		if (r)
+			return r;
+		t->frame = READ_ONCE(t->c->frame);
+		if (READ_ONCE(t->c->kind) != CEV_SIG || frame_read(t))
+			return broken(t, "retrap");
+		if (READ_ONCE(t->c->sig) != CELL_INTRSIG)
+			break;
+		/* an interrupt on the way: it is owed still, and seen at the next pl_run */
+		frame_write(t);
+		stub_post(t, CACT_RESUME, 0);
+	}
+	if (READ_ONCE(t->c->sig) != SIGSYS || !site_of_tramp(t->regs.rip, &s, &off) ||
+	    off != TRAMP_AFTER)
+		return broken(t, "retrap");
+	t->patched = false;
+	t->regs.orig_rax = (uint32_t)t->regs.rax;
+	t->regs.rip = t->regs.rcx = site_ret(&s);
+	t->dirty = true;
+	if (result) {
+		t->regs.rax = rax;
+		t->result = true;
+	}
+	return 0;
+}
+
 int pl_full_state(pl_thread_t id)
 {
-	return thr_of(id) ? 0 : -ESRCH;
+	struct pl_thr *t = thr_of(id);
+
+	if (!t)
+		return -ESRCH;
+	return t->patched ? retrap(t) : 0;
 }
 
 bool pl_has_full_state(pl_thread_t id)
@@ -266,6 +419,8 @@ void pl_get_regs(pl_thread_t id, struct l_regs *out)
 	struct pl_thr *t = thr_of(id);
 
 	if (t)
+		(void)!pl_full_state(id);
+	if (t)
 		*out = t->regs;
 	else
 		memset(out, 0, sizeof(*out));
@@ -277,6 +432,7 @@ void pl_set_regs(pl_thread_t id, const struct l_regs *in)
 
 	if (!t)
 		return;
+	(void)!pl_full_state(id);
 	if (in->fs_base != t->regs.fs_base)
 		t->fs_dirty = true;
 	if (in->gs_base != t->regs.gs_base)
@@ -286,6 +442,33 @@ void pl_set_regs(pl_thread_t id, const struct l_regs *in)
 	t->regs.ss = 0x2b;
 	t->full = true;
 	t->dirty = true;
+}
+
+void pl_set_ids(pl_thread_t id, const struct pl_ids *ids)
+{
+	struct pl_thr *t = thr_of(id);
+	struct cell_ctx *c;
+
+	if (!t)
+		return;
+	c = t->c;
+	WRITE_ONCE(c->fast, 0);
+	if (!ids || pl.boot.hardened)
+		return;
+	c->pid = ids->pid;
+	c->tid = ids->tid;
+	c->uid = ids->uid;
+	c->euid = ids->euid;
+	c->gid = ids->gid;
+	c->egid = ids->egid;
+	__atomic_store_n(&c->fast, 1, __ATOMIC_RELEASE);
+}
+
+bool pl_ops_done(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+
+	return !t || READ_ONCE(t->c->done_rp) == __atomic_load_n(&t->rp, __ATOMIC_ACQUIRE);
 }
 
 void pl_will_block(pl_thread_t id)

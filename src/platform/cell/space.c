@@ -165,7 +165,7 @@ int pl_space_fork(pl_thread_t parent, const struct l_regs *regs, pl_space_t *spa
 	struct pl_spc *s;
 	int r;
 
-	if (!p)
+	if (!p || pl_full_state(parent))
 		return -ESRCH;
 	r = new_cell(p, regs, &s, &t);
 	if (r)
@@ -254,7 +254,7 @@ int pl_thread_create(pl_thread_t parent, const struct l_regs *regs, pl_thread_t 
 	struct pl_thr *p = thr_of(parent), *t;
 	int r;
 
-	if (!p)
+	if (!p || pl_full_state(parent))
 		return -ESRCH;
 	t = take_parked(p->s);
 	if (t) {
@@ -285,6 +285,12 @@ static void park(struct pl_thr *t)
 	t->kicked = 0;
 	t->running = 0;
 	t->nqueue = 0;
+	if (t->patched)		/* its frame is long gone: the next one is made afresh */
+		t->frame = t->fp_off = 0;
+	t->patched = t->stepping = false;
+	t->full = true;
+	memset(t->hits, 0, sizeof(t->hits));
+	WRITE_ONCE(t->c->fast, 0);
 	t->cpu_ns = 0;
 	t->cpu_rebase = true;
 	mutex_unlock(&pl.lock);

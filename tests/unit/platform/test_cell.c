@@ -24,6 +24,8 @@
 BLOB(hello);
 BLOB(loop);
 BLOB(spin);
+BLOB(sites);
+BLOB(calls);
 BLOB(segv);
 BLOB(fork);
 BLOB(evil);
@@ -319,6 +321,140 @@ static void test_evil(void **state)
 	pl_thread_put(t, true, true);
 }
 
+static int may_patch(pl_thread_t t, uint64_t page)
+{
+	return page == CODE ? PROT_READ | PROT_EXEC : -EPERM;
+}
+
+/* Maps the guest as text, so that its sites are patched. */
+static void load_text(pl_space_t *s, pl_thread_t *t, const char *lo, const char *hi, uint64_t arg)
+{
+	struct pl_op op = {.kind = PL_OP_PROTECT, .addr = CODE, .len = 0x1000,
+			   .prot = PROT_READ | PROT_EXEC};
+
+	load(s, t, lo, hi, arg);
+	assert_int_equal(pl_op(*t, &op), 0);
+}
+
+static void test_sites(void **state)
+{
+	const struct pl_ids ids = {.pid = 1234};
+	const int n = 2000;
+	unsigned traps = 0;
+	struct pl_event ev;
+	struct l_regs r;
+	pl_space_t s, s2;
+	pl_thread_t t, t2;
+
+	load_text(&s, &t, guest_sites, guest_sites_end, (uint64_t)n);
+	for (int i = 0; i < n; i++) {
+		for (unsigned nr = 110; nr;) {
+			assert_int_equal(pl_run(t, &ev), 0);
+			assert_int_equal(ev.kind, PL_EV_SYSCALL);
+			traps += pl_has_full_state(t);
+			if (ev.nr == SYS_getpid) {
+				pl_set_result(t, 1234);
+				pl_set_ids(t, &ids);
+				continue;
+			}
+			if (ev.nr != nr)
+				print_message("round %d nr %u want %u arg %lu\n", i, ev.nr, nr,
+					      ev.args[0]);
+			assert_int_equal(ev.nr, nr);
+			assert_int_equal(ev.args[1], 2);
+			pl_set_result(t, nr == 110 ? 77 : nr == 96 ? 78 : -5);
+			if (i % 7 == 3 && nr == 96) {
+				pl_get_regs(t, &r);
+				assert_int_equal(r.rbx, 0x1111);
+				assert_int_equal(r.rax, 78);
+				assert_int_equal(r.orig_rax, 96);
+				assert_int_equal(r.rcx, r.rip);
+				if (i % 2)
+					pl_set_regs(t, &r);
+			}
+			if (i == 1000 && nr == 110) {
+				pl_get_regs(t, &r);
+				assert_int_equal(pl_space_fork(t, &r, &s2, &t2), 0);
+			}
+			nr = nr == 110 ? 96 : nr == 96 ? 97 : 0;
+		}
+	}
+	assert_int_equal(pl_run(t, &ev), 0);
+	assert_int_equal(ev.nr, SYS_exit);
+	assert_int_equal(ev.args[0], 1234);
+	assert_true(traps < 12);
+	pl_thread_put(t, true, true);
+	/* the child has inherited patched text; unpatched, it goes on */
+	assert_int_equal(pl_run(t2, &ev), 0);
+	assert_int_equal(ev.nr, 96);
+	assert_false(pl_has_full_state(t2));
+	struct pl_op op = {.kind = PL_OP_PROTECT, .addr = CODE, .len = 0x1000,
+			   .prot = PROT_READ | PROT_EXEC | PROT_WRITE};
+	static char text[4096];
+
+	pl_set_result(t2, 78);
+	assert_int_equal(pl_op(t2, &op), 0);
+	assert_int_equal(pl_unpatch(t2, CODE, 0x1000), 0);
+	assert_int_equal(pl_copy_in(t2, text, CODE, (size_t)(guest_sites_end - guest_sites)),
+			 guest_sites_end - guest_sites);
+	assert_memory_equal(text, guest_sites, guest_sites_end - guest_sites);
+	pl_get_regs(t2, &r);
+	pl_thread_put(t2, true, true);
+}
+
+static volatile bool storm;
+static void kick_storm(void *arg)
+{
+	while (storm) {
+		pl_kick(kick_me);
+		usleep(20);
+	}
+	storm = true;
+}
+
+/* Interrupts against patched and in-cell calls: what is shown is always the guest's own code. */
+static void test_storm(void **state)
+{
+	const struct pl_ids ids = {.pid = 1234};
+	unsigned intr = 0, calls = 0, mid = 0;
+	struct pl_event ev;
+	struct l_regs r;
+	pl_space_t s;
+	pl_thread_t t;
+
+	load_text(&s, &t, guest_calls, guest_calls_end, 0);
+	pl_set_ids(t, &ids);
+	kick_me = t;
+	storm = true;
+	assert_int_equal(h_thread_spawn(kick_storm, NULL, 0), 0);
+	while (intr < 3000) {
+		assert_int_equal(pl_run(t, &ev), 0);
+		if (ev.kind == PL_EV_SYSCALL) {
+			calls++;
+			assert_true(ev.nr == 110 || ev.nr == 39);
+			pl_set_result(t, ev.nr == 110 ? 110 : 1234);
+			continue;
+		}
+		assert_int_equal(ev.kind, PL_EV_INTR);
+		intr++;
+		pl_get_regs(t, &r);
+		assert_true(r.rip >= CODE && r.rip < CODE + 16);
+		assert_false(r.eflags & 0x100);
+		if (r.rip == CODE + 7)
+			assert_true(r.rax == 110 || r.rax == 39);
+		if (r.rip == CODE + 14)
+			assert_int_equal(r.rax, 1234);
+		mid += r.rip != CODE + 7;
+		if (intr % 3 == 0)
+			pl_set_regs(t, &r);
+	}
+	storm = false;
+	while (!storm)
+		usleep(100);
+	print_message("%u interrupts (%u not behind a call), %u calls\n", intr, mid, calls);
+	pl_thread_put(t, true, true);
+}
+
 static void test_speed(void **state)
 {
 	const uint64_t n = 20000;
@@ -336,6 +472,15 @@ static void test_speed(void **state)
 	t1 = now_ns();
 	print_message("system call round trip: %ld ns\n", (long)((t1 - t0) / (int64_t)n));
 	pl_thread_put(t, true, true);
+	load_text(&s, &t, guest_calls, guest_calls_end, 0);
+	t0 = now_ns();
+	for (uint64_t i = 0; i < 10 * n; i++) {
+		assert_int_equal(pl_run(t, &ev), 0);
+		pl_set_result(t, 1);
+	}
+	t1 = now_ns();
+	print_message("patched round trip: %ld ns\n", (long)((t1 - t0) / (int64_t)n / 10));
+	pl_thread_put(t, true, true);
 	t0 = now_ns();
 	for (int i = 0; i < 200; i++) {
 		assert_int_equal(pl_space_create(&s, &t), 0);
@@ -348,7 +493,7 @@ static void test_speed(void **state)
 static int setup(void **state)
 {
 	static char path[512];
-	struct pl_boot boot = {.ncpus = 2, .debug = getenv("PL_DEBUG") != NULL};
+	struct pl_boot boot = {.ncpus = 2, .may_patch = may_patch, .debug = getenv("PL_DEBUG") != NULL};
 	ssize_t n = readlink("/proc/self/exe", path, 400);
 
 	if (n < 0)
@@ -376,6 +521,7 @@ int main(void)
 		cmocka_unit_test(test_threads), cmocka_unit_test(test_recycle),
 		cmocka_unit_test(test_mem),
 		cmocka_unit_test(test_fork),  cmocka_unit_test(test_evil),
+		cmocka_unit_test(test_sites), cmocka_unit_test(test_storm),
 		cmocka_unit_test(test_speed),
 	};
 

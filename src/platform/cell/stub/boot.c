@@ -156,8 +156,13 @@ static void boot_on_context(struct cell_ctx *c, uint64_t arg)
 	/* 0 is free: stdio was closed */
 	SYS(__NR_openat, -100, "/proc", 010200000 /* O_PATH | O_DIRECTORY */);
 	if (SYS(__NR_dup2, 0, CELL_FD_PROC) != CELL_FD_PROC)
-		c->boot_warn = 1;
+		c->boot_warn |= 1;
 	SYS(__NR_close, 0);
+	if (SYS(__NR_mmap, CELL_TABLE, 0x10000, 1, 0x11, CELL_FD_SITES, 0) != CELL_TABLE ||
+	    SYS(__NR_mmap, CELL_TRAMP, CELL_OURS_END - CELL_TRAMP, 5, 0x11, CELL_FD_SITES,
+		0x10000) != CELL_TRAMP)
+		c->boot_warn |= 2;
+	SYS(__NR_close, CELL_FD_SITES);
 	c->vdso = clear_space(vdso, stack_end);
 	set_handlers(c);
 	__asm__ volatile("wrgsbase %0" ::"r"(c));

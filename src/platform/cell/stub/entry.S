@@ -38,6 +38,10 @@ sites:
 	ud2
 	.org CELL_STR_MEM - CELL_SITES, 0xcc
 	.asciz "self/mem"
+	.org CELL_PATCHED - CELL_SITES, 0xcc
+	jmp stub_call
+	.org CELL_RAW_DONE - CELL_SITES, 0xcc
+	jmp raw_done
 #define SITE(ip) sites + (ip - CELL_SITES - 2)
 
 	.text
@@ -245,6 +249,148 @@ after_gate:
 	push %rax
 	call stub_gated
 	ud2
+
+/* --- patched calls ------------------------------------------------------------------------ */
+
+/*
+ * Reached from a trampoline: rax is the number, rcx the trampoline, the rest as at the original
+ * instruction. Until `call_published` the guest's registers but rcx and r11 are untouched, and an
+ * interrupt is shown at the site. The context is found by %gs and checked before it is used; a
+ * thread that gave %gs away traps. Not a byte of the guest's stack is used.
+ */
+	.globl stub_call
+stub_call:
+	rdgsbase %r11
+	cmp ctx_lo(%rip), %r11
+	jb go_raw
+	cmp ctx_hi(%rip), %r11
+	jae go_raw
+	test $(CELL_CTX_SIZE - 1), %r11d
+	jnz go_raw
+	cmp $202, %eax			/* private ones are the host's; the others trap */
+	je go_raw
+	cmp $24, %eax
+	je go_raw
+	cmp $219, %eax
+	je go_raw
+	cmpl $0, C_FAST(%r11)
+	jne fast_try
+call_slow:
+	mov %eax, %eax
+	mov %rax, C_CALL(%r11)
+	mov %rdi, C_CALL+8(%r11)
+	mov %rsi, C_CALL+16(%r11)
+	mov %rdx, C_CALL+24(%r11)
+	mov %r10, C_CALL+32(%r11)
+	mov %r8, C_CALL+40(%r11)
+	mov %r9, C_CALL+48(%r11)
+	mov %rcx, C_CALL+56(%r11)
+	mov %rsp, C_CALL+64(%r11)
+	.globl call_published
+call_published:
+	lea 0x2f00(%r11), %rsp
+	mov %r11, %rdi
+	cld
+	call stub_patched
+	rdgsbase %r11
+	test %eax, %eax
+	jnz call_again
+	/* from here to the jump: an interrupt starts over at call_exit with r11 = context */
+	.globl call_exit
+call_exit:
+	cmpl $0, C_INTR(%r11)
+	jne call_intr
+	mov C_CALL+8(%r11), %rdi
+	mov C_CALL+16(%r11), %rsi
+	mov C_CALL+24(%r11), %rdx
+	mov C_CALL+32(%r11), %r10
+	mov C_CALL+40(%r11), %r8
+	mov C_CALL+48(%r11), %r9
+	mov C_CALL+64(%r11), %rsp
+	mov C_CALL+56(%r11), %rcx
+	mov C_RET(%r11), %rax
+	mov TRAMP_RET(%rcx), %rcx
+	.globl go_on
+go_on:					/* rcx: where to, and the shape */
+	bt $SHAPE_SHIFT, %rcx
+	jc 1f
+	bt $(SHAPE_SHIFT + 1), %rcx
+	jc 2f
+	jmp *%rcx
+1:	btr $SHAPE_SHIFT, %rcx
+	add $6, %rcx
+	cmp $-4096, %rax
+	jmp *%rcx
+2:	btr $(SHAPE_SHIFT + 1), %rcx
+	add $6, %rcx
+	cmp $-4095, %rax
+	jmp *%rcx
+	.globl call_exit_end
+call_exit_end:
+
+call_intr:
+	movl $0, C_INTR(%r11)
+	mov $NR_INTR, %eax
+	jmp 1f
+call_again:
+	mov C_CALL(%r11), %rax
+1:	mov C_CALL+8(%r11), %rdi
+	mov C_CALL+16(%r11), %rsi
+	mov C_CALL+24(%r11), %rdx
+	mov C_CALL+32(%r11), %r10
+	mov C_CALL+40(%r11), %r8
+	mov C_CALL+48(%r11), %r9
+	mov C_CALL+64(%r11), %rsp
+	mov C_CALL+56(%r11), %rcx
+	add $TRAMP_RAW, %rcx
+	jmp *%rcx
+
+	.globl go_raw
+go_raw:					/* the site's own instruction */
+	add $TRAMP_RAW, %rcx
+	jmp *%rcx
+
+	/* a host call is done: rcx = trampoline + TRAMP_AFTER */
+	.globl raw_done
+raw_done:
+	mov (TRAMP_RET - TRAMP_AFTER)(%rcx), %rcx
+	jmp go_on
+
+	/* ids; until rcx is loaded an interrupt is shown at the site as well */
+	.globl fast_try
+fast_try:
+	cmp $39, %eax
+	je 1f
+	cmp $186, %eax
+	je 2f
+	cmp $102, %eax
+	je 3f
+	cmp $107, %eax
+	je 4f
+	cmp $104, %eax
+	je 5f
+	cmp $108, %eax
+	jne call_slow
+	mov C_EGID(%r11), %r11d
+	jmp 9f
+1:	mov C_PID(%r11), %r11d
+	jmp 9f
+2:	mov C_TID(%r11), %r11d
+	jmp 9f
+3:	mov C_UID(%r11), %r11d
+	jmp 9f
+4:	mov C_EUID(%r11), %r11d
+	jmp 9f
+5:	mov C_GID(%r11), %r11d
+9:	mov TRAMP_RET(%rcx), %rcx
+	mov %r11d, %eax
+	jmp go_on
+	.globl fast_end
+fast_end:
+
+	.balign 8
+ctx_lo:	.quad CELL_CTX_BASE
+ctx_hi:	.quad CELL_CTX_BASE + CELL_CTX_SPAN
 
 /* --- copies with fault fix-up ----------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
  *
  *	0x60000-0x6ffff		jump table of patched sites, read-only
  *	0x70000-0x7ffff		the stub: text of the cell program, no data
+ *	0x80000-0xaffff		trampolines of patched sites, read and execute
  *	0x200000 - TOP		the guest
  *	TOP - TOP+GUARD		nothing, ever
  *	CTX_BASE		one context of 32 KiB per guest thread
@@ -14,8 +15,11 @@
  * 0x7e8000000000) and MSan. The filter admits requests with addr < TOP and len < GUARD, so TOP,
  * GUARD and CTX_BASE have zero low words: it compares high words only.
  */
+#define CELL_TABLE	0x60000
 #define CELL_STUB_BASE	0x70000
-#define CELL_STUB_END	0xb0000
+#define CELL_STUB_END	0x80000
+#define CELL_TRAMP	0x80000
+#define CELL_OURS_END	0xb0000
 #define CELL_MIN	0x200000
 #define CELL_TOP	0x7fe000000000
 #define CELL_TOP_HI	0x7fe0
@@ -38,6 +42,8 @@
 #define CELL_FD_CTX	3
 #define CELL_FD_PROC	4		/* the host's /proc, for self/mem only */
 #define CELL_FD_BOOT	5
+#define CELL_FD_SITES	6		/* tables of patched sites, until boot is over */
+#define CELL_FD_EXE	7
 #define CELL_FD_LENT	16
 #define CELL_FD_LENT_END 64
 
@@ -55,6 +61,41 @@
 #define IP_GATE		(CELL_SITES + 0x92)
 #define IP_DIE		(CELL_SITES + 0xa2)
 #define CELL_STR_MEM	(CELL_SITES + 0xb0)	/* "self/mem" */
+
+/*
+ * Patched sites. Entry i of the table points to trampoline i:
+ *	+0	mov $nr, %eax, or a nop of the same length
+ *	+5	lea trampoline(%rip), %rcx
+ *	+12	jmp CELL_PATCHED
+ *	+17	syscall			the site's own, for what must trap or go to the host
+ *	+19	jmp CELL_RAW_DONE	reached only by host calls; rcx is the address of this
+ *	+24	where to go on (behind the original instruction), and the shape in the top bits
+ */
+#define TRAMP_SIZE	32
+#define TRAMP_MAX	6144
+#define TRAMP_RAW	17
+#define TRAMP_AFTER	19
+#define TRAMP_RET	24
+#define SHAPE_MOV	0		/* mov $nr, %eax; syscall */
+#define SHAPE_CMP96	1		/* syscall; cmp $-4096, %rax */
+#define SHAPE_CMP95	2		/* syscall; cmp $-4095, %rax */
+#define SHAPE_SHIFT	60
+#define CELL_PATCHED	(CELL_SITES + 0x100)
+#define CELL_RAW_DONE	(CELL_SITES + 0x110)
+/* A finished call with an interrupt owed traps once more, under this number. */
+#define NR_INTR		0xfffffffe
+
+/* Offsets in struct cell_ctx that entry.S uses; shared.h checks them. */
+#define C_INTR		0x80
+#define C_FAST		0x84
+#define C_PID		0x88
+#define C_TID		0x8c
+#define C_UID		0x90
+#define C_EUID		0x94
+#define C_GID		0x98
+#define C_EGID		0x9c
+#define C_CALL		0xa0		/* nr rdi rsi rdx r10 r8 r9 tramp rsp */
+#define C_RET		0x120
 
 /* The signal that stops a guest thread. The kernel never sends it. */
 #define CELL_INTRSIG	16

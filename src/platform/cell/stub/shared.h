@@ -9,6 +9,7 @@
  * counts in private memory. Both words are shared futexes.
  */
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "platform/cell/stub/layout.h"
 
@@ -18,7 +19,7 @@ enum cell_ev {
 	CEV_CALL,	/* a patched call: registers in `call` */
 };
 
-enum cell_act { CACT_WAIT = 1, CACT_RESUME };
+enum cell_act { CACT_WAIT = 1, CACT_RESUME, CACT_RETURN, CACT_RETRAP };
 
 enum cell_op_kind {
 	COP_ANON = 1,	/* host call nr(a...) at the memory site */
@@ -59,9 +60,19 @@ struct cell_ctx {
 	uint32_t htid;		/* CLONE_PARENT_SETTID of this thread */
 	uint32_t boot_listener;	/* descriptor + 1, or -errno */
 	uint32_t boot_helper;
-	uint32_t boot_err, boot_warn;	/* warn 1: no /proc */
+	uint32_t boot_err, boot_warn;	/* warn 1: no /proc, 2: no trampolines */
 	uint64_t vdso;		/* where the host's vdso image lies, 0 = nowhere */
 	uint64_t cputime[2];	/* struct timespec */
+
+	uint32_t done_rp;	/* the reply whose ops were all run */
+
+	/* the patched path; `intr` is the stub's, the ids are the Sentry's */
+	uint32_t intr __attribute__((aligned(128)));
+	uint32_t fast;		/* the ids below may be answered here */
+	uint32_t pid, tid, uid, euid, gid, egid;
+	struct {
+		uint64_t nr, rdi, rsi, rdx, r10, r8, r9, tramp, rsp;
+	} call;
 
 	/* written by the Sentry */
 	uint32_t rp_seq __attribute__((aligned(256)));
@@ -71,10 +82,17 @@ struct cell_ctx {
 	uint32_t nops;
 	uint32_t set_base;	/* bit 0: load fs_new, bit 1: load gs_new */
 	uint64_t resume_sp;	/* address of the ucontext to return through */
+	uint64_t ret;		/* CACT_RETURN */
 	uint64_t fs_new, gs_new;
 	struct cell_op ops[CELL_OPS_MAX] __attribute__((aligned(64)));
 };
 static_assert(sizeof(struct cell_ctx) <= CTX_ALTSTACK, "one page");
+static_assert(offsetof(struct cell_ctx, intr) == C_INTR, "layout.h");
+static_assert(offsetof(struct cell_ctx, fast) == C_FAST, "layout.h");
+static_assert(offsetof(struct cell_ctx, pid) == C_PID, "layout.h");
+static_assert(offsetof(struct cell_ctx, egid) == C_EGID, "layout.h");
+static_assert(offsetof(struct cell_ctx, call) == C_CALL, "layout.h");
+static_assert(offsetof(struct cell_ctx, ret) == C_RET, "layout.h");
 
 /* The kernel's struct ucontext, as it lies in a signal frame. */
 struct cell_uc {

@@ -6,6 +6,7 @@
  */
 #include "platform/cell/stub/stub.h"
 
+#define SIGTRAP_ 5
 #define SIGBUS_ 7
 #define SIGSEGV_ 11
 #define SIGSYS_ 31
@@ -85,6 +86,7 @@ static int run_ops(struct cell_ctx *c)
 		}
 	}
 	c->op_done = i;
+	c->done_rp = c->rp_seq;
 	return 1;
 }
 
@@ -132,6 +134,15 @@ static inline uint64_t rdgsbase(void)
 	return v;
 }
 
+static _Noreturn void go_back(struct cell_ctx *c)
+{
+	if (c->set_base & 1)
+		__asm__ volatile("wrfsbase %0" ::"r"(c->fs_new));
+	if (c->set_base & 2)
+		__asm__ volatile("wrgsbase %0" ::"r"(c->gs_new));
+	stub_resume(c->resume_sp);
+}
+
 /*
  * Serves replies until one leads back to the guest. `seen` is the reply count from before the
  * event was published, so that a reply that is already there is never missed.
@@ -141,15 +152,9 @@ static _Noreturn void serve(struct cell_ctx *c, uint32_t seen)
 	for (;;) {
 		await_reply(c, seen);
 		seen = __atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE);
-		if (!run_ops(c) || c->act != CACT_RESUME) {
-			publish(c, CEV_OPS);
-			continue;
-		}
-		if (c->set_base & 1)
-			__asm__ volatile("wrfsbase %0" ::"r"(c->fs_new));
-		if (c->set_base & 2)
-			__asm__ volatile("wrgsbase %0" ::"r"(c->gs_new));
-		stub_resume(c->resume_sp);
+		if (run_ops(c) && c->act == CACT_RESUME)
+			go_back(c);
+		publish(c, CEV_OPS);
 	}
 }
 
@@ -179,6 +184,29 @@ void stub_gated(struct cell_ctx *c)
 	serve(c, 0);
 }
 
+/* A patched call was published: 0 returns ctx->ret to the guest, 1 makes it trap instead. */
+int stub_patched(struct cell_ctx *c)
+{
+	uint32_t seen = __atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE);
+
+	publish(c, CEV_CALL);
+	for (;;) {
+		await_reply(c, seen);
+		seen = __atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE);
+		if (run_ops(c)) {
+			uint32_t act = c->act;
+
+			if (act == CACT_RETURN)
+				return 0;
+			if (act == CACT_RETRAP)
+				return 1;
+			if (act == CACT_RESUME)		/* as another guest thread */
+				go_back(c);
+		}
+		publish(c, CEV_OPS);
+	}
+}
+
 static int inside(uint64_t ip, const char *lo, const char *hi)
 {
 	return ip >= (uint64_t)lo && ip < (uint64_t)hi;
@@ -204,11 +232,37 @@ static int fix_up(int sig, uint64_t addr, struct cell_uc *uc, struct cell_ctx *c
 	return 1;
 }
 
+/*
+ * A signal that finds a patched call under way. Before the call is published, and behind its
+ * exit, it is the Sentry's to show it at the site; in between it is noted and seen at the exit.
+ * A step trap in our code is none of the guest's business: it goes on stepping.
+ */
+static int in_patched(int sig, struct cell_uc *uc, struct cell_ctx *c)
+{
+	uint64_t ip = uc->gregs[G_RIP];
+
+	if (sig == SIGTRAP_)
+		return (ip >= CELL_TABLE && ip < CELL_OURS_END) ||
+		       (ip >= CELL_VDSO && ip < CELL_VDSO + 0x20000);
+	if (sig != CELL_INTRSIG || ip < CELL_STUB_BASE || ip >= CELL_STUB_END)
+		return 0;
+	if (inside(ip, stub_call, call_published) || inside(ip, go_on, call_exit_end) ||
+	    inside(ip, go_raw, fast_end) || (ip & ~15ull) == CELL_PATCHED ||
+	    (ip & ~15ull) == CELL_RAW_DONE)
+		return 0;
+	c->intr = 1;
+	if (inside(ip, call_exit, go_on)) {
+		uc->gregs[G_RIP] = (uint64_t)call_exit;
+		uc->gregs[G_R11] = (uint64_t)c;
+	}
+	return 1;
+}
+
 void stub_signal(int sig, const struct cell_sig *si, struct cell_uc *uc, struct cell_ctx *c)
 {
 	uint32_t seen = __atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE);
 
-	if (fix_up(sig, si->addr, uc, c))
+	if (fix_up(sig, si->addr, uc, c) || in_patched(sig, uc, c))
 		return;
 	c->frame = (uint32_t)((uint64_t)uc - (uint64_t)c);
 	c->sig = sig;

@@ -5,6 +5,8 @@
 
 /* entry.S */
 extern char stub_handler[], copy_lo[], copy_hi[], str_lo[], str_hi[], word_lo[], word_hi[];
+extern char stub_call[], call_published[], call_exit[], go_on[], call_exit_end[], go_raw[],
+	fast_end[];
 extern const uint64_t stub_filter[], stub_filter_end[];
 int64_t site_stub(uint32_t nr, const uint64_t *a);
 int64_t site_anon(uint32_t nr, const uint64_t *a);
@@ -24,6 +26,7 @@ struct cell_sig;
 void stub_signal(int sig, const struct cell_sig *si, struct cell_uc *uc, struct cell_ctx *c);
 _Noreturn void stub_born(struct cell_ctx *c);
 _Noreturn void stub_gated(struct cell_ctx *c);
+int stub_patched(struct cell_ctx *c);
 
 /* boot.c */
 _Noreturn void boot_main(uint64_t *sp);

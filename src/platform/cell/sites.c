@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Patched system call sites (R2, R5, R7, R8). A site that trapped twice in one thread is rewritten
+ * into a jump through the table, if the kernel above says that its page is private file text that
+ * was never writable, and only while its cell has one host thread. The table is the sandbox's:
+ * forks inherit patched text, and one file at one address means one set of entries.
+ *
+ * Whether a page is patched is never remembered: the bytes are looked at when it matters.
+ */
+#include "platform/cell/cell_int.h"
+
+#include <errno.h>
+#include <string.h>
+#include "host/file.h"
+
+#define BUCKETS 4096u
+#define TABLE_SIZE 0x10000u
+
+static struct {
+	struct mutex lock;
+	struct site site[TRAMP_MAX];
+	uint32_t bucket[BUCKETS];
+	uint32_t used;
+	uint64_t *table;
+	uint8_t *tramp;
+} st = {.lock = MUTEX_INIT(RANK_PLATFORM)};
+
+int sites_init(void)
+{
+	size_t size = TABLE_SIZE + CELL_OURS_END - CELL_TRAMP;
+	void *p;
+	int fd, r;
+
+	fd = h_memfd_create("sites", MFD_CLOEXEC | 0x10 /* MFD_EXEC */);
+	if (fd == -EINVAL)
+		fd = h_memfd_create("sites", MFD_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	r = h_ftruncate(fd, (int64_t)size);
+	if (!r)
+		r = h_mmap(&p, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (r) {
+		h_close(fd);
+		return r;
+	}
+	st.table = p;
+	st.tramp = (uint8_t *)p + TABLE_SIZE;
+	return fd;
+}
+
+uint64_t site_insn(const struct site *s)
+{
+	return s->addr + (s->shape == SHAPE_MOV ? 5 : 0);
+}
+
+uint64_t site_ret(const struct site *s)
+{
+	return site_insn(s) + 2;
+}
+
+bool site_of_tramp(uint64_t ip, struct site *out, uint32_t *off)
+{
+	uint64_t i = (ip - CELL_TRAMP) / TRAMP_SIZE;
+
+	if (ip < CELL_TRAMP || i >= __atomic_load_n(&st.used, __ATOMIC_ACQUIRE))
+		return false;
+	*out = st.site[i];
+	*off = (uint32_t)(ip - CELL_TRAMP) % TRAMP_SIZE;
+	return true;
+}
+
+static uint32_t hash(uint64_t addr)
+{
+	return (uint32_t)((addr * 0x9e3779b97f4a7c15ull) >> 40) % BUCKETS;
+}
+
+static void put32(uint8_t *p, uint64_t v)
+{
+	uint32_t w = (uint32_t)v;
+
+	memcpy(p, &w, sizeof(w));
+}
+
+static void write_tramp(uint32_t i)
+{
+	const struct site *s = &st.site[i];
+	static const uint8_t nop5[5] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
+	uint64_t at = CELL_TRAMP + (uint64_t)i * TRAMP_SIZE;
+	uint64_t ret = site_ret(s) | (uint64_t)s->shape << SHAPE_SHIFT;
+	uint8_t *p = st.tramp + (size_t)i * TRAMP_SIZE;
+
+	if (s->shape == SHAPE_MOV) {
+		p[0] = 0xb8;
+		put32(p + 1, s->nr);
+	} else {
+		memcpy(p, nop5, sizeof(nop5));
+	}
+	p[5] = 0x48, p[6] = 0x8d, p[7] = 0x0d;		/* lea -12(%rip), %rcx */
+	put32(p + 8, (uint64_t)-12);
+	p[12] = 0xe9;					/* jmp */
+	put32(p + 13, CELL_PATCHED - (at + 17));
+	p[17] = 0x0f, p[18] = 0x05;			/* syscall */
+	p[19] = 0xe9;
+	put32(p + 20, CELL_RAW_DONE - (at + 24));
+	memcpy(p + TRAMP_RET, &ret, sizeof(ret));
+	st.table[i] = at;
+}
+
+/* The entry for such a site at this address, made if need be; -1 when the table is full. */
+static int site_get(uint64_t addr, uint32_t nr, uint32_t shape)
+{
+	uint32_t i, *b = &st.bucket[hash(addr)];
+	int found = -1;
+
+	mutex_lock(&st.lock);
+	for (i = *b; i && found < 0; i = st.site[i - 1].next) {
+		const struct site *s = &st.site[i - 1];
+
+		if (s->addr == addr && s->nr == nr && s->shape == shape)
+			found = (int)i - 1;
+	}
+	if (found < 0 && st.used < TRAMP_MAX) {
+		found = (int)st.used;
+		st.site[found] = (struct site){addr, nr, shape, *b};
+		write_tramp((uint32_t)found);
+		*b = (uint32_t)found + 1;
+		__atomic_store_n(&st.used, st.used + 1, __ATOMIC_RELEASE);
+	}
+	mutex_unlock(&st.lock);
+	return found;
+}
+
+static void patch_bytes(uint32_t i, uint32_t shape, uint8_t *p)
+{
+	p[0] = 0xff, p[1] = 0x24, p[2] = 0x25;		/* jmp *table[i] */
+	put32(p + 3, CELL_TABLE + (uint64_t)i * 8);
+	if (shape != SHAPE_MOV)
+		p[7] = 0x90;
+}
+
+static bool is_prefix(uint8_t b)
+{
+	return (b & 0xf0) == 0x40 || b == 0x66 || b == 0xf0 || b == 0xf2 || b == 0xf3;
+}
+
+/* The shape of the code around a `syscall` that ends at offset 8 of `w`. */
+static int shape_of(const uint8_t *w, uint32_t rax)
+{
+	static const uint8_t cmp96[6] = {0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff};
+	static const uint8_t cmp95[6] = {0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff};
+	uint32_t imm;
+
+	if (w[6] != 0x0f || w[7] != 0x05)
+		return -1;
+	memcpy(&imm, w + 2, sizeof(imm));
+	if (w[1] == 0xb8 && imm == rax && !is_prefix(w[0]))
+		return rax == 202 || rax == 15 ? -1 : SHAPE_MOV;
+	if (!memcmp(w + 8, cmp96, 6))
+		return SHAPE_CMP96;
+	if (!memcmp(w + 8, cmp95, 6))
+		return SHAPE_CMP95;
+	return -1;
+}
+
+static bool patch(struct pl_thr *t)
+{
+	uint64_t rip = t->regs.rip, addr, page;
+	pl_thread_t id = thr_id(t);
+	uint8_t w[14], bytes[8];
+	size_t len;
+	int shape, i, prot;
+	struct pl_op op = {.kind = PL_OP_PROTECT, .len = PAGE_SIZE};
+
+	if (page_down(rip - 8) != page_down(rip + 5) ||
+	    pl_copy_in(id, w, rip - 8, sizeof(w)) != sizeof(w))
+		return false;
+	shape = shape_of(w, (uint32_t)t->regs.rax);
+	if (shape < 0)
+		return false;
+	addr = shape == SHAPE_MOV ? rip - 7 : rip - 2;
+	len = shape == SHAPE_MOV ? 7 : 8;
+	page = page_down(addr);
+	prot = pl.boot.may_patch(id, page);
+	if (prot < 0)
+		return false;
+	i = site_get(addr, shape == SHAPE_MOV ? (uint32_t)t->regs.rax : 0, (uint32_t)shape);
+	if (i < 0)
+		return false;
+	patch_bytes((uint32_t)i, (uint32_t)shape, bytes);
+	op.addr = page;
+	op.prot = prot | PROT_WRITE;
+	if (pl_op(id, &op))
+		return false;
+	bool ok = pl_copy_out(id, addr, bytes, len) == (int64_t)len;
+
+	op.prot = prot;
+	ok = !pl_op(id, &op) && ok;
+	pl_debug("site: %llx shape %d nr %u -> entry %d", (unsigned long long)addr, shape,
+		 (uint32_t)t->regs.rax, i);
+	return ok;
+}
+
+void site_consider(struct pl_thr *t)
+{
+	uint32_t nr = (uint32_t)t->regs.rax;
+	struct l_regs regs = t->regs;
+	uint64_t ip = t->regs.rip;
+	uint32_t h = (uint32_t)(ip ^ ip >> 7) % array_size(t->hits);
+
+	if (pl.boot.no_patch || pl.boot.hardened || !pl.boot.may_patch || t->s->nhost != 1 ||
+	    ip < CELL_MIN)
+		return;
+	if (t->hits[h].ip != ip) {
+		t->hits[h].ip = ip;
+		t->hits[h].n = 0;
+	}
+	if (++t->hits[h].n != 2 || nr == 202 || nr == 15)
+		return;
+	if (patch(t))
+		t->dirty = true;	/* it may resume inside the patch, see site_resume */
+	t->regs = regs;
+}
+
+/* Entries that begin at `addr`; the first whose patch is in the guest's text now. */
+static bool patched_at(struct pl_thr *t, uint64_t addr, bool mov, struct site *out)
+{
+	uint8_t now[8], want[8];
+	bool read = false;
+	uint32_t i;
+
+	for (i = __atomic_load_n(&st.bucket[hash(addr)], __ATOMIC_ACQUIRE); i;
+	     i = st.site[i - 1].next) {
+		const struct site *s = &st.site[i - 1];
+		size_t len = s->shape == SHAPE_MOV ? 7 : 8;
+
+		if (s->addr != addr || (s->shape == SHAPE_MOV) != mov)
+			continue;
+		if (!read && pl_copy_in(thr_id(t), now, addr, len) != (int64_t)len)
+			return false;
+		read = true;
+		patch_bytes(i - 1, s->shape, want);
+		if (!memcmp(now, want, len)) {
+			*out = *s;
+			return true;
+		}
+	}
+	return false;
+}
+
+void site_resume(struct pl_thr *t)
+{
+	struct l_regs *r = &t->regs;
+	struct site s;
+	uint64_t a = r->rax, b;
+
+	if (r->rip < CELL_MIN || !st.bucket[hash(r->rip - 2)] ||
+	    !patched_at(t, r->rip - 2, false, &s))
+		return;
+	/* cmp $-4096 or $-4095, %rax: CF PF AF ZF SF OF */
+	b = s.shape == SHAPE_CMP96 ? -4096ull : -4095ull;
+	uint64_t d = a - b;
+	uint64_t f = r->eflags & ~0x8d5ull;
+
+	f |= a < b ? 1 : 0;
+	f |= __builtin_parity((unsigned)(d & 0xff)) ? 0 : 4;
+	f |= (a ^ b ^ d) & 0x10;
+	f |= d == 0 ? 0x40 : 0;
+	f |= d >> 63 ? 0x80 : 0;
+	f |= ((a ^ b) & (a ^ d)) >> 63 ? 0x800 : 0;
+	r->eflags = f;
+	r->rip += 6;
+}
+
+bool site_middle(struct pl_thr *t)
+{
+	struct site s;
+
+	if (t->regs.rip < CELL_MIN || !st.bucket[hash(t->regs.rip - 5)])
+		return false;
+	return patched_at(t, t->regs.rip - 5, true, &s);
+}
+
+/* Puts the original bytes back, before the guest may write to the range. [stub] */
+int pl_unpatch(pl_thread_t id, uint64_t addr, uint64_t len)
+{
+	struct pl_thr *t = thr_of(id);
+	uint32_t used = __atomic_load_n(&st.used, __ATOMIC_ACQUIRE);
+	struct site s;
+
+	if (!t)
+		return -ESRCH;
+	for (uint32_t i = 0; i < used; i++) {
+		uint8_t b[8];
+
+		s = st.site[i];
+		if (s.addr < addr || s.addr - addr >= len ||
+		    !patched_at(t, s.addr, s.shape == SHAPE_MOV, &s))
+			continue;
+		if (s.shape == SHAPE_MOV) {
+			b[0] = 0xb8;
+			put32(b + 1, s.nr);
+			b[5] = 0x0f, b[6] = 0x05;
+		} else {
+			b[0] = 0x0f, b[1] = 0x05, b[2] = 0x48, b[3] = 0x3d;
+			put32(b + 4, s.shape == SHAPE_CMP96 ? -4096ull : -4095ull);
+		}
+		if (pl_copy_out(id, s.addr, b, s.shape == SHAPE_MOV ? 7 : 8) < 7)
+			return -EFAULT;
+	}
+	return 0;
+}
