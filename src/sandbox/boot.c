@@ -85,10 +85,7 @@ int boot_gofer(struct launch *l, struct err *e)
 	spawn_fd_add(&l->gofer, null, 1);
 	spawn_fd_add(&l->gofer, 2, 2);
 	spawn_fd_add(&l->gofer, theirs, GOFER_CONTROL_HFD);
-	int rc = spawn_start(&l->gofer, e);
-	close(null);
-	close(theirs);
-	return rc;
+	return spawn_begin(&l->gofer, e);
 }
 
 /* While the Sentry starts, so that neither waits for the other. */
@@ -286,7 +283,8 @@ static int place_fds(struct launch *l, struct spec_job *job, struct err *e)
 int boot_sentry(struct launch *l, struct err *e)
 {
 	const struct sb_config *c = l->c;
-	struct spec_job job = {.l = l, .hfd = -1, .control = -1, .tty = -1};
+	static struct spec_job job;
+	job = (struct spec_job){.l = l, .hfd = -1, .control = -1, .tty = -1};
 	if (pair(SOCK_SEQPACKET, &l->control, &job.control, e) ||
 	    (c->tty && pair(SOCK_STREAM, &l->tty_sock, &job.tty, e)))
 		return -1;
@@ -295,11 +293,12 @@ int boot_sentry(struct launch *l, struct err *e)
 				   .namespaces = !(c->without & SB_USERNS),
 				   .landlock = !(c->without & SB_LANDLOCK), .drop_ids = true,
 				   .prepare = write_spec, .arg = &job};
-	if (place_fds(l, &job, e) || spawn_start(&l->sentry, e))
+	if (place_fds(l, &job, e))
 		return -1;
-	/* The Sentry has its own now; what is left here would keep its sockets open. */
-	for (unsigned i = 0; i < l->sentry.n_fds; i++)
-		if (l->sentry.fds[i].src > 2)
-			close(l->sentry.fds[i].src);
-	return tell_gofer(l, e);
+	return spawn_begin(&l->sentry, e);
+}
+
+int boot_finish(struct launch *l, struct err *e)
+{
+	return spawn_finish(&l->gofer, e) || spawn_finish(&l->sentry, e) || tell_gofer(l, e) ? -1 : 0;
 }

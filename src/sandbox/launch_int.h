@@ -34,6 +34,8 @@ struct launch {
 int boot_find_programs(struct launch *l, struct err *e);
 int boot_gofer(struct launch *l, struct err *e);
 int boot_sentry(struct launch *l, struct err *e);
+/* Both run and know what they are for. */
+int boot_finish(struct launch *l, struct err *e);
 
 /* --- relay.c: runs until the sandbox has ended. The exit status for the shell. */
 int relay_run(struct launch *l);

@@ -153,11 +153,12 @@ static int peek_status(pid_t pid)
 
 static void on_gofer_death(struct relay *r)
 {
-	r->gofer_dead = true;
 	r->gofer_status = peek_status(r->l->gofer.pid);
 	r->p[P_GOFER].fd = -1;
-	if (r->l->ended)
+	/* It ends well when the Sentry has gone. */
+	if (r->l->ended || r->gofer_status == 0)
 		return;
+	r->gofer_dead = true;
 	r->gofer_told = true;
 	tell(r->l, CTL_KILL, CTL_R_KILLED, 0);
 	start_giving_up(r);

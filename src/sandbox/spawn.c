@@ -141,48 +141,109 @@ static pid_t clone_child(struct spawn *s, unsigned ns, int report_hfd)
 	return pid;
 }
 
-/* One attempt with the given namespaces. 0, or a negative errno with `r` filled. */
-static int attempt(struct spawn *s, unsigned ns, struct report *r)
+/*
+ * The namespaces of an attempt: all, for others than root in a user namespace; then for root
+ * without CAP_SYS_ADMIN (in a container) in a user namespace too; then none. False when all were
+ * tried.
+ */
+static bool level_flags(const struct spawn *s, unsigned *ns)
 {
-	struct report next;
-	int hfds[2];
-	*r = (struct report){0};
-	if (pipe2(hfds, O_CLOEXEC) != 0)
-		return -errno;
-	s->pid = clone_child(s, ns, hfds[1]);
-	close(hfds[1]);
-	if (s->pid < 0) {
-		close(hfds[0]);
-		fail_step(r, "clone", s->pid);
-		return s->pid;
+	bool root = geteuid() == 0;
+	switch (s->level) {
+	case 0:
+		*ns = NS_FLAGS | (root ? 0u : (unsigned)CLONE_NEWUSER);
+		return true;
+	case 1:
+		*ns = NS_FLAGS | CLONE_NEWUSER;
+		return true;
+	case 2:
+		*ns = 0;
+		return true;
+	default:
+		return false;
 	}
-	if (read(hfds[0], r, sizeof(*r)) != (ssize_t)sizeof(*r))
-		fail_step(r, "start", -ECHILD);
-	else if (r->err == 0 && read(hfds[0], &next, sizeof(next)) == (ssize_t)sizeof(next))
-		*r = next;
-	close(hfds[0]);
-	if (r->err == 0) {
-		s->got = r->got;
-		return 0;
-	}
-	close(s->pidfd);
-	(void)waitpid(s->pid, NULL, __WALL);
-	return r->err;
 }
 
-int spawn_start(struct spawn *s, struct err *e)
+static void next_level(struct spawn *s)
 {
-	struct report r = {0};
-	unsigned first = geteuid() == 0 ? NS_FLAGS : NS_FLAGS | CLONE_NEWUSER;
-	int rc = -EPERM;
-	if (s->namespaces)
-		rc = attempt(s, first, &r);
-	/* Root without CAP_SYS_ADMIN (a container): perhaps a user namespace gives them. */
-	if (rc && s->namespaces && geteuid() == 0)
-		rc = attempt(s, first | CLONE_NEWUSER, &r);
-	if (rc)
-		rc = attempt(s, 0, &r);
-	if (rc == 0)
-		return 0;
-	return err_sys(e, rc, "cannot start %s (%s)", s->name, r.step[0] ? r.step : "pipe");
+	s->level++;
+	if (s->level == 1 && geteuid() != 0)
+		s->level++;
+}
+
+static int fail_start(const struct spawn *s, const char *step, int rc, struct err *e)
+{
+	return err_sys(e, rc, "cannot start %s (%s)", s->name, step);
+}
+
+/* Makes a child at this level, or at the next one that works. */
+static int clone_at_level(struct spawn *s, struct err *e)
+{
+	unsigned ns = 0;
+	int hfds[2], rc = -EPERM;
+	for (; level_flags(s, &ns); next_level(s)) {
+		if (pipe2(hfds, O_CLOEXEC) != 0)
+			return fail_start(s, "pipe", -errno, e);
+		s->pid = clone_child(s, ns, hfds[1]);
+		close(hfds[1]);
+		if (s->pid > 0) {
+			s->report_hfd = hfds[0];
+			return 0;
+		}
+		rc = s->pid;
+		s->pid = 0;
+		close(hfds[0]);
+	}
+	return fail_start(s, "clone", rc, e);
+}
+
+int spawn_begin(struct spawn *s, struct err *e)
+{
+	s->level = s->namespaces ? 0 : 2;
+	s->pidfd = s->report_hfd = -1;
+	return clone_at_level(s, e);
+}
+
+/* What the child said; end of file behind the first report means that its program runs. */
+static void read_report(struct spawn *s, struct report *r)
+{
+	struct report next;
+	*r = (struct report){0};
+	if (read(s->report_hfd, r, sizeof(*r)) != (ssize_t)sizeof(*r))
+		fail_step(r, "start", -ECHILD);
+	else if (r->err == 0 && read(s->report_hfd, &next, sizeof(next)) == (ssize_t)sizeof(next))
+		*r = next;
+	close(s->report_hfd);
+}
+
+static void close_sources(struct spawn *s)
+{
+	for (unsigned i = 0; i < s->n_fds; i++) {
+		bool again = s->fds[i].src <= 2;
+		for (unsigned j = 0; j < i; j++)
+			again |= s->fds[j].src == s->fds[i].src;
+		if (!again)
+			close(s->fds[i].src);
+	}
+}
+
+int spawn_finish(struct spawn *s, struct err *e)
+{
+	struct report r;
+	for (;;) {
+		read_report(s, &r);
+		if (r.err == 0)
+			break;
+		close(s->pidfd);
+		(void)waitpid(s->pid, NULL, __WALL);
+		s->pid = 0;
+		next_level(s);
+		if (s->level > 2)
+			return fail_start(s, r.step, r.err, e);
+		if (clone_at_level(s, e))
+			return -1;
+	}
+	s->got = r.got;
+	close_sources(s);
+	return 0;
 }

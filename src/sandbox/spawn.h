@@ -34,6 +34,9 @@ struct spawn {
 	/* Called in the child with what it got so far, its memory a copy of the launcher's. */
 	int (*prepare)(void *arg, unsigned got);
 	void *arg;
+	/* between the two halves of the start */
+	unsigned level;		/* how many kinds of namespaces were tried in vain */
+	int report_hfd;
 	/* results */
 	pid_t pid;
 	int pidfd;
@@ -41,6 +44,9 @@ struct spawn {
 };
 
 void spawn_fd_add(struct spawn *s, int src, int dst);
-int spawn_start(struct spawn *s, struct err *e);
+/* Two halves, so that several can start at once: the first makes the child, the second waits until
+ * it runs its program, closes our copies of its descriptors, and tries again with less if need be. */
+int spawn_begin(struct spawn *s, struct err *e);
+int spawn_finish(struct spawn *s, struct err *e);
 /* Landlock's version, 0 when there is none. */
 int landlock_abi(void);
