@@ -413,18 +413,25 @@ static int walk_all(struct walk *w, struct path *out)
 	return r;
 }
 
-int path_lookup(struct task *t, int dirfd, const char *name, unsigned flags, struct path *out)
+int path_lookup_cred(struct task *t, const struct cred *cred, int dirfd, const char *name,
+		     unsigned flags, struct path *out)
 {
 	struct walk w;
 
 	for (int tries = 0;; tries++) {
 		int r = walk_begin(&w, t, dirfd, name, flags);
+		w.cred = cred;
 		if (!r)
 			r = walk_all(&w, out);
 		if (r == -ENOMEM && !tries && dcache_shrink(8192))
 			continue;
 		return r;
 	}
+}
+
+int path_lookup(struct task *t, int dirfd, const char *name, unsigned flags, struct path *out)
+{
+	return path_lookup_cred(t, walk_cred(t), dirfd, name, flags, out);
 }
 
 int path_lookup_at(struct task *t, const struct path *root, const struct path *start,

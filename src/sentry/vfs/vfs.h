@@ -352,6 +352,9 @@ enum lookup_flags {
 /* Resolves `name` (kernel copy, NUL-terminated) from dirfd in the task's root. */
 must_check int path_lookup(struct task *t, int dirfd, const char *name, unsigned flags,
 			   struct path *out);
+/* The same with other credentials (access). */
+must_check int path_lookup_cred(struct task *t, const struct cred *cred, int dirfd, const char *name,
+				unsigned flags, struct path *out);
 /* Same from a given start and root (exec, mount, tests): t supplies credentials. */
 must_check int path_lookup_at(struct task *t, const struct path *root, const struct path *start,
 			      const char *name, unsigned flags, struct path *out);

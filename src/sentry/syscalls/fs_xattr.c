@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* extended attributes */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/limits.h>
+#include <linux/xattr.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "sentry/core/kheap.h"
+#include "sentry/syscalls/fs_util.h"
+
+enum source { BY_NAME, BY_LINK, BY_FD };
+
+static int target(struct task *t, enum source s, uint64_t arg, struct path *p)
+{
+	if (s == BY_FD)
+		return fs_fd_path(t, (int)(uint32_t)arg, false, p);
+	return fs_path(t, UADDR(arg), s == BY_NAME, p);
+}
+
+static int get_name(struct task *t, uaddr_t u, char *name)
+{
+	int64_t n = copy_in_str(t, name, u, XATTR_NAME_MAX + 1);
+
+	if (n == -ENAMETOOLONG || n == 0)
+		return -ERANGE;
+	return n < 0 ? (int)n : 0;
+}
+
+/* xattr_permission */
+static int check(struct task *t, const struct path *p, const char *name, bool write)
+{
+	struct inode *i = p->dentry->inode;
+	struct kstat st;
+
+	if (write) {
+		bool ro = (p->mnt && (p->mnt->flags & 1)) || (i->sb->flags & 1);
+		if (ro)
+			return -EROFS;
+	}
+	if (strncmp(name, "security.", 9) == 0 || strncmp(name, "system.", 7) == 0)
+		return write && !task_capable(t, CAP_SYS_ADMIN) && !inode_owner_or_capable(i, t->cred)
+			       ? -EPERM : 0;
+	if (strncmp(name, "trusted.", 8) == 0)
+		return task_capable(t, CAP_SYS_ADMIN) ? 0 : write ? -EPERM : -ENODATA;
+	if (strncmp(name, "user.", 5) == 0) {
+		if (!S_ISREG(i->mode) && !S_ISDIR(i->mode))
+			return write ? -EPERM : -ENODATA;
+		if (S_ISDIR(i->mode) && write) {
+			int r = vfs_getattr(p, &st, 0);
+			if (r)
+				return r;
+			if ((st.mode & S_ISVTX) && t->cred->fsuid != st.uid &&
+			    !inode_capable(i, t->cred, CAP_FOWNER))
+				return -EPERM;
+		}
+	}
+	return inode_permission(i, write ? W_OK : R_OK, t->cred);
+}
+
+static int64_t do_set(struct task *t, enum source s, const struct sysargs *a)
+{
+	char name[XATTR_NAME_MAX + 1];
+	uint64_t size = a->a[3];
+	int flags = ARG_INT(4);
+	struct path p;
+	void *buf;
+	int r;
+
+	if (flags & ~(XATTR_CREATE | XATTR_REPLACE))
+		return -EINVAL;
+	r = get_name(t, ARG_UADDR(1), name);
+	if (r)
+		return r;
+	if (size > XATTR_SIZE_MAX)
+		return -E2BIG;
+	buf = kmalloc(size ? size : 1);
+	if (!buf)
+		return -ENOMEM;
+	r = copy_in(t, buf, ARG_UADDR(2), size);
+	if (!r)
+		r = target(t, s, a->a[0], &p);
+	if (!r) {
+		struct inode *i = p.dentry->inode;
+		r = check(t, &p, name, true);
+		if (!r)
+			r = inode_ops(i)->setxattr ? inode_ops(i)->setxattr(i, name, buf, size, flags)
+						   : -EOPNOTSUPP;
+		if (!r)
+			notify_child(p.dentry, IN_ATTRIB, 0);
+		path_put(&p);
+	}
+	kfree(buf);
+	return r;
+}
+
+static int64_t do_get(struct task *t, enum source s, const struct sysargs *a)
+{
+	char name[XATTR_NAME_MAX + 1];
+	size_t cap = min(a->a[3], (uint64_t)XATTR_SIZE_MAX);
+	struct path p;
+	int64_t r = get_name(t, ARG_UADDR(1), name);
+
+	if (r)
+		return r;
+	r = target(t, s, a->a[0], &p);
+	if (r)
+		return r;
+	struct inode *i = p.dentry->inode;
+	char *buf = kmalloc(cap ? cap : 1);
+	r = buf ? check(t, &p, name, false) : -ENOMEM;
+	if (!r)
+		r = inode_ops(i)->getxattr ? inode_ops(i)->getxattr(i, name, buf, cap) : -EOPNOTSUPP;
+	path_put(&p);
+	if (r > 0 && cap) {
+		int e = copy_out(t, ARG_UADDR(2), buf, (size_t)r);
+		r = e ? e : r;
+	}
+	kfree(buf);
+	return r;
+}
+
+/* trusted.* names are not for everybody. */
+static size_t drop_trusted(char *buf, size_t len)
+{
+	size_t out = 0;
+
+	for (size_t at = 0; at < len;) {
+		size_t n = strnlen(buf + at, len - at) + 1;
+		if (strncmp(buf + at, "trusted.", 8) != 0) {
+			memmove(buf + out, buf + at, n);
+			out += n;
+		}
+		at += n;
+	}
+	return out;
+}
+
+static int64_t do_list(struct task *t, enum source s, const struct sysargs *a)
+{
+	size_t cap = min(a->a[2], (uint64_t)XATTR_LIST_MAX);
+	struct path p;
+	int64_t r = target(t, s, a->a[0], &p);
+
+	if (r)
+		return r;
+	struct inode *i = p.dentry->inode;
+	char *buf = kmalloc(XATTR_LIST_MAX);
+	r = buf ? 0 : -ENOMEM;
+	if (!r && inode_ops(i)->listxattr)
+		r = inode_ops(i)->listxattr(i, buf, XATTR_LIST_MAX);
+	else if (!r)
+		r = -EOPNOTSUPP;
+	path_put(&p);
+	if (r == -EOPNOTSUPP)
+		r = 0;
+	if (r > 0 && !task_capable(t, CAP_SYS_ADMIN))
+		r = (int64_t)drop_trusted(buf, (size_t)r);
+	if (r > 0 && cap) {
+		int e = (size_t)r > cap ? -ERANGE : copy_out(t, ARG_UADDR(1), buf, (size_t)r);
+		r = e ? e : r;
+	}
+	kfree(buf);
+	return r;
+}
+
+static int64_t do_remove(struct task *t, enum source s, const struct sysargs *a)
+{
+	char name[XATTR_NAME_MAX + 1];
+	struct path p;
+	int r = get_name(t, ARG_UADDR(1), name);
+
+	if (r)
+		return r;
+	r = target(t, s, a->a[0], &p);
+	if (r)
+		return r;
+	struct inode *i = p.dentry->inode;
+	r = check(t, &p, name, true);
+	if (!r)
+		r = inode_ops(i)->removexattr ? inode_ops(i)->removexattr(i, name) : -EOPNOTSUPP;
+	if (!r)
+		notify_child(p.dentry, IN_ATTRIB, 0);
+	path_put(&p);
+	return r;
+}
+
+#define XATTR_CALLS(verb, fn)                                                                      \
+	int64_t sys_##verb##xattr(struct task *t, const struct sysargs *a)                         \
+	{                                                                                          \
+		return fn(t, BY_NAME, a);                                                          \
+	}                                                                                          \
+	int64_t sys_l##verb##xattr(struct task *t, const struct sysargs *a)                        \
+	{                                                                                          \
+		return fn(t, BY_LINK, a);                                                          \
+	}                                                                                          \
+	int64_t sys_f##verb##xattr(struct task *t, const struct sysargs *a)                        \
+	{                                                                                          \
+		return fn(t, BY_FD, a);                                                            \
+	}
+
+XATTR_CALLS(set, do_set)
+XATTR_CALLS(get, do_get)
+XATTR_CALLS(list, do_list)
+XATTR_CALLS(remove, do_remove)
