@@ -58,6 +58,7 @@ struct pl_thr {
 	uint32_t running;	/* a: in guest code, as far as we know */
 	bool patched;		/* stopped in a patched call: only `regs` of the call are known */
 	bool stepping;		/* stepping out of our code for an interrupt */
+	bool hidden;		/* its registers are in our code: it runs on before it is shown */
 	bool guest_tf;		/* the guest's own trap flag meanwhile */
 	uint64_t last_ret;	/* result of its last patched call */
 	struct {

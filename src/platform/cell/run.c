@@ -112,7 +112,7 @@ static int tramp_trap(struct pl_thr *t, struct pl_event *ev, const struct site *
 /* Runs the few instructions to the end of our code; what follows is a step trap. */
 static int step_out(struct pl_thr *t)
 {
-	t->stepping = true;
+	t->stepping = t->hidden = true;
 	t->guest_tf = t->regs.eflags & 0x100;
 	t->regs.eflags |= 0x100;
 	t->dirty = true;
@@ -129,11 +129,11 @@ static int interrupted(struct pl_thr *t, struct pl_event *ev)
 	struct site s;
 	uint32_t off;
 
-	if (!__atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST))
-		return 1;
 	if (site_of_tramp(r->rip, &s, &off)) {
-		if (off == TRAMP_RAW && (uint32_t)r->rax == NR_INTR)
+		if (off == TRAMP_RAW && (uint32_t)r->rax == NR_INTR) {
+			t->hidden = true;	/* it traps at once */
 			return 1;
+		}
 		r->rip = off == TRAMP_AFTER ? site_ret(&s) : s.addr;
 		t->dirty = true;
 	} else if (r->rip >= CELL_STUB_BASE && r->rip < CELL_STUB_END) {
@@ -184,7 +184,7 @@ static int decode_signal(struct pl_thr *t, struct pl_event *ev)
 	t->frame = READ_ONCE(c->frame);
 	if (frame_read(t))
 		return broken(t, "frame");
-	t->patched = false;
+	t->patched = t->hidden = false;
 	if (t->stepping && sig != SIGTRAP) {
 		t->stepping = false;
 		if (!t->guest_tf)
@@ -293,7 +293,7 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 	int r;
 
 	__atomic_store_n(&t->running, 1, __ATOMIC_SEQ_CST);
-	if (take_kick(t, ev)) {
+	if (!t->hidden && take_kick(t, ev)) {
 		__atomic_store_n(&t->running, 0, __ATOMIC_RELAXED);
 		return 0;
 	}

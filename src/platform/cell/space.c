@@ -287,7 +287,7 @@ static void park(struct pl_thr *t)
 	t->nqueue = 0;
 	if (t->patched)		/* its frame is long gone: the next one is made afresh */
 		t->frame = t->fp_off = 0;
-	t->patched = t->stepping = false;
+	t->patched = t->stepping = t->hidden = false;
 	t->full = true;
 	memset(t->hits, 0, sizeof(t->hits));
 	WRITE_ONCE(t->c->fast, 0);
