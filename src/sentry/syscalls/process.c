@@ -8,6 +8,7 @@
 #include "abi/rusage.h"
 #include "lib/fmt.h"
 #include "sentry/core/kheap.h"
+#include "sentry/fs/pidfd/pidfd.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/handlers.h"
 #include "sentry/task/args.h"
@@ -42,6 +43,7 @@ int64_t sys_clone(struct task *t, const struct sysargs *a)
 	struct clone_args_k k = {
 		.flags = (uint32_t)a->a[0] & ~(uint32_t)CSIGNAL,
 		.exit_signal = (int32_t)(a->a[0] & CSIGNAL),
+		.open_pidfd = pidfd_create,
 		.stack = a->a[1],
 		.parent_tid = a->a[2],
 		.pidfd = a->a[2],
@@ -127,7 +129,8 @@ int64_t sys_clone3(struct task *t, const struct sysargs *a)
 		return -EOPNOTSUPP;
 	k = (struct clone_args_k){.flags = c.flags, .stack = c.stack, .stack_size = c.stack_size,
 				  .tls = c.tls, .parent_tid = c.parent_tid, .child_tid = c.child_tid,
-				  .pidfd = c.pidfd, .exit_signal = (int32_t)c.exit_signal};
+				  .pidfd = c.pidfd, .exit_signal = (int32_t)c.exit_signal,
+				  .open_pidfd = pidfd_create};
 	rc = copy_set_tid(t, &c, &k);
 	return rc ? rc : task_clone(t, &k);
 }
@@ -257,6 +260,7 @@ int64_t sys_wait4(struct task *t, const struct sysargs *a)
 static int waitid_who(struct task *t, const struct sysargs *a, struct wait_opts *o)
 {
 	int type = ARG_INT(0), id = ARG_INT(1);
+	struct file *f;
 
 	switch (type) {
 	case P_ALL:
@@ -281,7 +285,12 @@ static int waitid_who(struct task *t, const struct sysargs *a, struct wait_opts 
 		o->who = WAIT_PID;
 		if (id < 0)
 			return -EINVAL;
-		o->pid = pidfd_pid ? pidfd_pid(t, id, &o->nonblock) : NULL;
+		f = fd_get(t, id);
+		if (f && pidfd_pid(f)) {
+			o->pid = pid_get(pidfd_pid(f));
+			o->nonblock = f->flags & O_NONBLOCK;
+		}
+		file_put(f);
 		return o->pid ? 0 : -EBADF;
 	default:
 		return -EINVAL;

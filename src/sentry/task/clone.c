@@ -25,7 +25,6 @@
 #define NS_FLAGS ((uint64_t)(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | \
 			     CLONE_NEWPID | CLONE_NEWCGROUP | CLONE_NEWTIME))
 
-int (*pidfd_open_file)(struct task *t, struct pid *pid, unsigned flags, struct file **out);
 static KCACHE(sighand_cache, struct sighand, 0);
 
 /* --- signal actions ------------------------------------------------------------------------ */
@@ -364,9 +363,7 @@ static int write_ids(struct task *c, struct task *t, const struct clone_args_k *
 
 	*pidfd = -1;
 	if (a->flags & CLONE_PIDFD) {
-		if (!pidfd_open_file)
-			return -EINVAL;
-		rc = pidfd_open_file(t, c->pid, a->flags & CLONE_THREAD ? 0200 /* PIDFD_THREAD */ : 0, &f);
+		rc = a->open_pidfd(c->pid, a->flags & CLONE_THREAD ? 0200 /* PIDFD_THREAD */ : 0, &f);
 		if (rc)
 			return rc;
 		rc = fd_reserve(t, 0, true);

@@ -9,8 +9,8 @@ struct clone_args_k {
 	int32_t exit_signal;
 	int32_t set_tid[PID_LEVELS];
 	uint32_t set_tid_n;
+	/* fs/pidfd's pidfd_create, for CLONE_PIDFD */
+	int (*open_pidfd)(struct pid *pid, unsigned flags, struct file **out);
 };
 /* The child's number in the caller's namespace, or a negative errno. */
 must_check int64_t task_clone(struct task *t, const struct clone_args_k *a);
-/* A descriptor on a task: fs/pidfd sets it at start. */
-extern int (*pidfd_open_file)(struct task *t, struct pid *pid, unsigned flags, struct file **out);

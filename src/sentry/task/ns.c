@@ -284,13 +284,23 @@ fail:
 	return rc;
 }
 
+struct user_ns *init_user_ns;
+
+int task_early_init(void)
+{
+	if (!init_user_ns)
+		init_user_ns = user_ns_create_init();
+	return init_user_ns ? 0 : -ENOMEM;
+}
+
 int ns_init_root(const char *hostname, struct mnt_ns *mnt)
 {
-	struct user_ns *u = user_ns_create_init();
 	struct nsproxy *n = kc_alloc(&nsproxy_cache);
+	struct user_ns *u;
 
-	if (!u || !n)
+	if (!n || task_early_init())
 		return -ENOMEM;
+	u = user_ns_get(init_user_ns);
 	task_root->user_ns = u;
 	if (pid_ns_create(NULL, u, &task_root->pid_ns))
 		return -ENOMEM;

@@ -125,6 +125,11 @@ must_check int task_unshare(struct task *t, uint64_t flags);
 must_check int ns_open(struct task *t, struct task *target, uint64_t clone_flag, struct file **out);
 must_check int task_setns(struct task *t, struct file *f, uint64_t flags);
 
+/* The sandbox's initial user namespace; made by task_early_init, before mounts and files need it
+ * for their credentials. task_create_init calls it if nobody has. */
+extern struct user_ns *init_user_ns;
+must_check int task_early_init(void);
+
 /* userns.c */
 /* c is a private copy: it becomes the root of a new namespace (CLONE_NEWUSER). */
 must_check int cred_enter_new_user_ns(struct cred *c);

@@ -438,4 +438,3 @@ void signal_swap_mask(struct task *t, l_sigset mask);
 
 /* Sleep calls with a restart block store their state here and return -ERESTART_RESTARTBLOCK. */
 enum restart_kind { RESTART_NONE, RESTART_NANOSLEEP, RESTART_FUTEX_WAIT, RESTART_POLL };
-int64_t task_restart(struct task *t);

@@ -16,8 +16,6 @@
 #define WALL_ 0x40000000
 #define WCLONE_ 0x80000000u
 
-struct pid *(*pidfd_pid)(struct task *t, int fd, bool *nonblock);
-
 struct scan {
 	struct task *t;
 	struct wait_opts *o;

@@ -17,7 +17,5 @@ struct wait_opts {
 	int32_t wstatus;		/* wait4's word */
 	struct rusage_sum usage;
 };
-/* fs/pidfd: the pid behind a descriptor, with a reference; NULL: not a pidfd. */
-extern struct pid *(*pidfd_pid)(struct task *t, int fd, bool *nonblock);
 /* Thread id found or -ECHILD, -ERESTARTSYS; 0 with WNOHANG. */
 must_check int task_wait(struct task *t, struct wait_opts *o);
