@@ -366,23 +366,6 @@ int64_t sys_getrusage(struct task *t, const struct sysargs *a)
 	return put_user(t, UADDR(a->a[1]), ru);
 }
 
-int64_t sys_times(struct task *t, const struct sysargs *a)
-{
-	struct rusage_sum u;
-	int64_t v[4];
-
-	process_usage(t->proc, &u);
-	v[0] = (int64_t)(u.utime / 10000000);
-	v[1] = (int64_t)(u.stime / 10000000);
-	mutex_lock(&tasks_lock);
-	v[2] = (int64_t)(t->proc->dead_children.utime / 10000000);
-	v[3] = (int64_t)(t->proc->dead_children.stime / 10000000);
-	mutex_unlock(&tasks_lock);
-	if (a->a[0] && copy_out(t, UADDR(a->a[0]), v, sizeof(v)))
-		return -EFAULT;
-	return (int64_t)(now_mono() / 10000000);
-}
-
 /* --- ids ----------------------------------------------------------------------------------- */
 
 int64_t sys_getpid(struct task *t, const struct sysargs *a)
@@ -412,33 +395,6 @@ int64_t sys_set_tid_address(struct task *t, const struct sysargs *a)
 {
 	t->clear_tid = a->a[0];
 	return task_pid_nr(t, task_pid_ns(t));
-}
-
-int64_t sys_set_robust_list(struct task *t, const struct sysargs *a)
-{
-	if (a->a[1] != 24)
-		return -EINVAL;
-	t->robust_list = a->a[0];
-	t->robust_len = a->a[1];
-	return 0;
-}
-
-int64_t sys_get_robust_list(struct task *t, const struct sysargs *a)
-{
-	struct task *c = ARG_INT(0) ? task_lookup(task_pid_ns(t), ARG_INT(0)) : task_get(t);
-	uint64_t head, len = 24;
-	int rc;
-
-	if (!c)
-		return -ESRCH;
-	rc = task_may_ptrace(t, c, 17);
-	head = c->robust_list;
-	task_put(c);
-	if (rc)
-		return rc;
-	if (put_user(t, UADDR(a->a[2]), len))
-		return -EFAULT;
-	return put_user(t, UADDR(a->a[1]), head);
 }
 
 int64_t sys_unshare(struct task *t, const struct sysargs *a)

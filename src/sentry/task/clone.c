@@ -17,6 +17,7 @@
 #include "sentry/task/ptrace.h"
 #include "sentry/task/seccomp.h"
 #include "sentry/task/task_i.h"
+#include "sentry/vfs/mount.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80
@@ -556,10 +557,9 @@ static struct task *make_first(const struct init_params *ip, struct process *par
 	return t;
 }
 
-static int root_init(const struct init_params *ip)
+int task_root_init(uint64_t s, uint32_t max_tasks, const char *hostname)
 {
 	struct task_root *r = kmalloc(sizeof(*r));
-	uint64_t s = ip->seed;
 
 	if (!r)
 		return -ENOMEM;
@@ -573,18 +573,16 @@ static int root_init(const struct init_params *ip)
 		s += 0x9e3779b97f4a7c15ull;
 		r->rng[i] = (s ^ (s >> 30)) * 0xbf58476d1ce4e5b9ull | 1;
 	}
-	r->max_tasks = ip->max_tasks;
+	r->max_tasks = max_tasks;
 	task_root = r;
-	return ns_init_root(ip->hostname, ip->mnt);
+	return ns_init_root(hostname, NULL);
 }
 
 int task_create_init(const struct init_params *ip, struct task **out)
 {
 	struct task *reaper, *t;
-	int rc = root_init(ip);
 
-	if (rc)
-		return rc;
+	task_root->ns->mnt = mnt_ns_get(ip->mnt);
 	reaper = make_first(ip, NULL);
 	if (!reaper)
 		return -ENOMEM;

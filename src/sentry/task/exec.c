@@ -493,7 +493,7 @@ static int load(struct exec *x)
 static void commit(struct exec *x)
 {
 	struct task *t = x->t;
-	struct mm *mm = x->mm;
+	struct mm *mm = t->mm;
 	bool plain = x->cred->euid == x->cred->uid && x->cred->egid == x->cred->gid && !x->unreadable;
 
 	mm->dumpable = plain && !x->secure;

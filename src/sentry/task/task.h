@@ -284,16 +284,16 @@ struct task {
 
 /* What the boot spec says about the first process. Everything is copied or referenced. */
 struct init_params {
-	uint64_t seed;			/* of layouts and AT_RANDOM */
 	uint32_t uid, gid, umask, ngroups;
 	const uint32_t *groups;
 	bool asroot;			/* uid 0 has all capabilities */
-	uint32_t max_tasks;		/* 0: no limit of its own */
 	uint64_t nofile_soft, nofile_hard;
-	const char *hostname;
 	struct mnt_ns *mnt;		/* reference taken */
 	struct path root, cwd;		/* references taken */
 };
+/* First of all: the tables of tasks and the initial namespaces but that of mounts, which proc and
+ * the mounts need. seed: of layouts and AT_RANDOM; max_tasks 0: no limit of its own. */
+must_check int task_root_init(uint64_t seed, uint32_t max_tasks, const char *hostname);
 /* The first program's task, with empty descriptors and no memory yet; pid 1 is a reaper without
  * a program, which adopts orphans. The caller, as the task's owner, installs descriptors, calls
  * task_exec and then task_start. */
