@@ -19,6 +19,9 @@ const struct sock_ops *const sock_ops_table[SOCK_OPS_MAX] = {
 	[SOCK_unix_stream] = &unix_stream_ops,
 	[SOCK_unix_dgram] = &unix_dgram_ops,
 	[SOCK_unix_seq] = &unix_seq_ops,
+	[SOCK_tcp] = &tcp_ops,
+	[SOCK_udp] = &udp_ops,
+	[SOCK_netlink] = &netlink_ops,
 };
 
 int sock_alloc(struct net_ns *net, uint16_t ops, int family, int type, int protocol,
@@ -62,7 +65,6 @@ void sock_put(struct sock *s)
 			sock_ops(s)->destroy(s);
 		sock_ids_clear(&s->peer_ids);
 		wq_destroy(&s->wq);
-		kfree(s->filter);
 		net_ns_put(s->net);
 		kc_free(&sock_cache, s);
 		s = peer;
@@ -143,6 +145,26 @@ static int pick_unix(int type, int protocol, uint16_t *ops)
 	return -ESOCKTNOSUPPORT;
 }
 
+static int pick_inet(struct task *t, int type, int protocol, uint16_t *ops)
+{
+	if (protocol < 0 || protocol >= IPPROTO_MAX)
+		return -EINVAL;
+	switch (type) {
+	case SOCK_STREAM:
+		*ops = SOCK_tcp;
+		return protocol == 0 || protocol == IPPROTO_TCP ? 0 : -EPROTONOSUPPORT;
+	case SOCK_DGRAM:
+		*ops = SOCK_udp;
+		if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
+			return -EACCES;		/* ping_group_range is empty */
+		return protocol == 0 || protocol == IPPROTO_UDP ? 0 : -EPROTONOSUPPORT;
+	case SOCK_RAW:
+		return protocol == 0 ? -EPROTONOSUPPORT
+			: task_capable(t, CAP_NET_RAW) ? -EPROTONOSUPPORT : -EPERM;
+	}
+	return -ESOCKTNOSUPPORT;
+}
+
 int sock_create(struct task *t, int family, int type, int protocol, struct sock **out)
 {
 	uint16_t ops = 0;
@@ -156,6 +178,14 @@ int sock_create(struct task *t, int family, int type, int protocol, struct sock 
 	case AF_UNIX:
 		r = pick_unix(type, protocol, &ops);
 		type = type == SOCK_RAW ? SOCK_DGRAM : type;
+		break;
+	case AF_INET: case AF_INET6:
+		r = pick_inet(t, type, protocol, &ops);
+		break;
+	case AF_NETLINK:
+		r = type != SOCK_RAW && type != SOCK_DGRAM ? -ESOCKTNOSUPPORT
+			: protocol != NETLINK_ROUTE ? -EPROTONOSUPPORT : 0;
+		ops = SOCK_netlink;
 		break;
 	case AF_PACKET:
 		r = task_capable(t, CAP_NET_RAW) ? -EAFNOSUPPORT : -EPERM;
@@ -231,8 +261,9 @@ static uint32_t socket_poll(struct file *f, struct poll_table *pt)
 static int64_t socket_ioctl(struct file *f, struct task *t, uint32_t cmd, uint64_t arg)
 {
 	struct sock *s = f->priv;
+	int64_t r = sock_ops(s)->ioctl ? sock_ops(s)->ioctl(s, t, cmd, arg) : -ENOTTY;
 
-	return sock_ops(s)->ioctl ? sock_ops(s)->ioctl(s, t, cmd, arg) : -ENOTTY;
+	return r == -ENOTTY ? net_if_ioctl(s, t, cmd, arg) : r;
 }
 
 static void socket_release(struct file *f)

@@ -50,6 +50,7 @@ struct sock {
 	struct net_ns *net;	/* I; owned */
 	uint8_t state, shut;	/* lock; enum sock_state, SHUT_* */
 	bool dead;		/* lock: released by its file */
+	bool done;		/* lock: the stream's end has come in; reads say so before any error */
 	bool connecting;	/* lock: a non-blocking connect was begun and not yet reported */
 	int32_t err;		/* a: SO_ERROR, positive */
 	uint32_t opts;		/* a; enum sock_opt */
@@ -66,7 +67,6 @@ struct sock {
 	struct sock *listener;	/* lock; borrowed: in whose acceptq */
 	struct sock_ids peer_ids;	/* lock; set once */
 	uint32_t uid;		/* I: creator's, for /proc/net */
-	struct filter *filter;
 	union {
 		void *priv;	/* of the family */
 		struct unix_sock *unix_;

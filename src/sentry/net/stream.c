@@ -74,7 +74,7 @@ int sock_wait_wmem(struct sock *s, bool nonblock)
 /* What an empty queue means now: 0 end of file, an error, or -EAGAIN for "wait". */
 static int empty_result(struct sock *s)
 {
-	int err = sock_take_err(s);
+	int err = READ_ONCE(s->done) ? 0 : sock_take_err(s);
 
 	if (err)
 		return err;

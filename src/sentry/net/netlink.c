@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * AF_NETLINK, family ROUTE: enough to look at the only interface (getifaddrs, ip link, ip addr).
+ * Requests are answered into the socket's own queue; changes are refused.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/if_addr.h>
+#include <linux/if_arp.h>
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include "sentry/core/kheap.h"
+#include "sentry/net/sock.h"
+#include "sentry/task/ns.h"
+#include "sentry/task/task.h"
+
+struct netlink_sock {
+	uint32_t port, groups;
+};
+
+static KCACHE(netlink_cache, struct netlink_sock, 0);
+static uint32_t next_port;
+
+#define MSG_MAX 16384u		/* a request longer than this is refused */
+#define REPLY_MAX 2048u
+
+/* A reply being built in one message. */
+struct reply {
+	struct skb *b;
+	uint32_t at;		/* bytes used */
+	uint32_t start;		/* of the current netlink message */
+	bool full;
+};
+
+static void *reserve(struct reply *r, uint32_t n)
+{
+	void *p;
+
+	if (r->full || REPLY_MAX - r->at < NLMSG_ALIGN(n)) {
+		r->full = true;
+		return NULL;
+	}
+	p = r->b->data + r->at;
+	r->at += NLMSG_ALIGN(n);
+	return p;
+}
+
+static void msg_begin(struct reply *r, const struct nlmsghdr *req, uint16_t type, uint16_t flags, uint32_t port,
+		      const void *body, uint32_t n)
+{
+	struct nlmsghdr *h;
+
+	r->start = r->at;
+	h = reserve(r, NLMSG_HDRLEN);
+	if (!h)
+		return;
+	*h = (struct nlmsghdr){.nlmsg_type = type, .nlmsg_flags = flags, .nlmsg_seq = req->nlmsg_seq, .nlmsg_pid = port};
+	void *p = reserve(r, n);
+	if (p)
+		memcpy(p, body, n);
+}
+
+static void attr(struct reply *r, uint16_t type, const void *data, uint16_t n)
+{
+	struct rtattr *a = reserve(r, (uint32_t)RTA_LENGTH(n));
+
+	if (!a)
+		return;
+	a->rta_len = (unsigned short)RTA_LENGTH(n);
+	a->rta_type = type;
+	if (n)
+		memcpy(RTA_DATA(a), data, n);
+}
+
+static void attr32(struct reply *r, uint16_t type, uint32_t v)
+{
+	attr(r, type, &v, sizeof(v));
+}
+
+static void msg_end(struct reply *r)
+{
+	if (!r->full)
+		((struct nlmsghdr *)(void *)(r->b->data + r->start))->nlmsg_len = r->at - r->start;
+}
+
+static void add_link(struct reply *r, const struct nlmsghdr *req, uint16_t flags, uint32_t port)
+{
+	struct ifinfomsg ifi = {.ifi_type = ARPHRD_LOOPBACK, .ifi_index = 1,
+		.ifi_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING | 0x10000 /* IFF_LOWER_UP */};
+	static const uint8_t mac[6];
+	uint8_t state = 0;	/* IF_OPER_UNKNOWN, as lo has */
+
+	msg_begin(r, req, RTM_NEWLINK, flags, port, &ifi, sizeof(ifi));
+	attr(r, IFLA_IFNAME, "lo", 3);
+	attr32(r, IFLA_TXQLEN, 1000);
+	attr(r, IFLA_OPERSTATE, &state, 1);
+	state = 0;
+	attr(r, IFLA_LINKMODE, &state, 1);
+	attr32(r, IFLA_MTU, 65536);
+	attr32(r, IFLA_GROUP, 0);
+	attr32(r, IFLA_PROMISCUITY, 0);
+	attr32(r, IFLA_NUM_TX_QUEUES, 1);
+	attr32(r, IFLA_NUM_RX_QUEUES, 1);
+	state = 1;
+	attr(r, IFLA_CARRIER, &state, 1);
+	attr(r, IFLA_QDISC, "noqueue", 8);
+	attr(r, IFLA_ADDRESS, mac, sizeof(mac));
+	attr(r, IFLA_BROADCAST, mac, sizeof(mac));
+	msg_end(r);
+}
+
+static void add_addr(struct reply *r, const struct nlmsghdr *req, uint32_t port, bool v6)
+{
+	struct ifaddrmsg ifa = {.ifa_family = v6 ? AF_INET6 : AF_INET, .ifa_prefixlen = v6 ? 128 : 8,
+		.ifa_flags = IFA_F_PERMANENT, .ifa_scope = RT_SCOPE_HOST, .ifa_index = 1};
+	static const uint8_t lo4[4] = {127, 0, 0, 1}, lo6[16] = {[15] = 1};
+	struct ifa_cacheinfo ci = {.ifa_prefered = ~0u, .ifa_valid = ~0u};
+
+	msg_begin(r, req, RTM_NEWADDR, NLM_F_MULTI, port, &ifa, sizeof(ifa));
+	if (v6) {
+		attr(r, IFA_ADDRESS, lo6, sizeof(lo6));
+	} else {
+		attr(r, IFA_ADDRESS, lo4, sizeof(lo4));
+		attr(r, IFA_LOCAL, lo4, sizeof(lo4));
+		attr(r, IFA_LABEL, "lo", 3);
+	}
+	attr32(r, IFA_FLAGS, IFA_F_PERMANENT);
+	attr(r, IFA_CACHEINFO, &ci, sizeof(ci));
+	msg_end(r);
+}
+
+static int reply_begin(struct sock *s, struct reply *r)
+{
+	*r = (struct reply){.b = skb_alloc(NULL, REPLY_MAX)};
+	return r->b ? 0 : -ENOBUFS;
+}
+
+static void reply_send(struct sock *s, struct reply *r)
+{
+	struct sockaddr_nl from = {.nl_family = AF_NETLINK};
+	bool room;
+
+	r->b->len = r->at;
+	memcpy(r->b->from, &from, sizeof(from));
+	r->b->from_len = sizeof(from);
+	mutex_lock(&s->lock);
+	room = s->rmem + r->b->truesize <= s->rcvbuf && !s->dead;
+	if (room)
+		rxq_add_locked(s, r->b);
+	mutex_unlock(&s->lock);
+	if (room) {
+		sock_wake(s, EPOLLIN | EPOLLRDNORM);
+	} else {
+		skb_put(r->b);
+		sock_set_err(s, ENOBUFS);
+	}
+}
+
+static int send_done(struct sock *s, const struct nlmsghdr *req)
+{
+	struct reply r;
+	int zero = 0, err = reply_begin(s, &r);
+
+	if (err)
+		return err;
+	msg_begin(&r, req, NLMSG_DONE, NLM_F_MULTI, s->nl->port, &zero, sizeof(zero));
+	msg_end(&r);
+	reply_send(s, &r);
+	return 0;
+}
+
+static int send_ack(struct sock *s, const struct nlmsghdr *req, int error)
+{
+	struct nlmsgerr e = {.error = error, .msg = *req};
+	struct reply r;
+	int err = reply_begin(s, &r);
+
+	if (err)
+		return err;
+	msg_begin(&r, req, NLMSG_ERROR, error ? 0 : NLM_F_CAPPED, s->nl->port, &e, sizeof(e));
+	msg_end(&r);
+	reply_send(s, &r);
+	return 0;
+}
+
+static int dump(struct sock *s, const struct nlmsghdr *req, uint8_t family)
+{
+	struct reply r;
+	int err = 0;
+
+	if (req->nlmsg_type == RTM_GETLINK || req->nlmsg_type == RTM_GETADDR) {
+		err = reply_begin(s, &r);
+		if (err)
+			return err;
+		if (req->nlmsg_type == RTM_GETLINK)
+			add_link(&r, req, NLM_F_MULTI, s->nl->port);
+		else {
+			if (family != AF_INET6)
+				add_addr(&r, req, s->nl->port, false);
+			if (family != AF_INET)
+				add_addr(&r, req, s->nl->port, true);
+		}
+		reply_send(s, &r);
+	}
+	return send_done(s, req);
+}
+
+/* RTM_GETLINK of one interface, by number or name. */
+static int get_link(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n)
+{
+	struct ifinfomsg ifi = {0};
+	struct rtattr a;
+	uint32_t at = NLMSG_ALIGN(sizeof(ifi));
+	bool match;
+	struct reply r;
+	int err;
+
+	memcpy(&ifi, body, min(n, (uint32_t)sizeof(ifi)));
+	match = ifi.ifi_index == 1;
+	while (n > at && n - at >= sizeof(a)) {
+		memcpy(&a, body + at, sizeof(a));
+		if (a.rta_len < sizeof(a) || a.rta_len > n - at)
+			break;
+		if (a.rta_type == IFLA_IFNAME && a.rta_len >= sizeof(a) + 2 && !memcmp(body + at + sizeof(a), "lo", 2))
+			match = true;
+		at += NLMSG_ALIGN(a.rta_len);
+	}
+	if (!match)
+		return send_ack(s, req, -ENODEV);
+	err = reply_begin(s, &r);
+	if (err)
+		return err;
+	add_link(&r, req, 0, s->nl->port);
+	reply_send(s, &r);
+	return 0;
+}
+
+static bool may_dump(uint16_t type)
+{
+	switch (type) {
+	case RTM_GETLINK: case RTM_GETADDR: case RTM_GETROUTE: case RTM_GETNEIGH: case RTM_GETRULE:
+	case RTM_GETQDISC: case RTM_GETTCLASS: case RTM_GETTFILTER: case RTM_GETNEIGHTBL:
+	case RTM_GETADDRLABEL:
+		return true;
+	}
+	return false;
+}
+
+static int handle(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n)
+{
+	int err = 0;
+
+	if (!(req->nlmsg_flags & NLM_F_REQUEST) || req->nlmsg_type < NLMSG_MIN_TYPE)
+		;
+	else if (req->nlmsg_type < RTM_BASE || req->nlmsg_type > RTM_MAX)
+		err = -EOPNOTSUPP;
+	else if ((req->nlmsg_type & 3) != 2)	/* not a GET */
+		err = -EPERM;
+	else if ((req->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP)
+		return may_dump(req->nlmsg_type) ? dump(s, req, n ? (uint8_t)body[0] : AF_UNSPEC)
+						 : send_ack(s, req, -EOPNOTSUPP);
+	else if (req->nlmsg_type == RTM_GETLINK)
+		return get_link(s, req, body, n);
+	else
+		err = req->nlmsg_type == RTM_GETROUTE ? -ENETUNREACH : -EOPNOTSUPP;
+	return err || (req->nlmsg_flags & NLM_F_ACK) ? send_ack(s, req, err) : 0;
+}
+
+static int nl_autobind(struct sock *s)
+{
+	if (!s->nl->port) {
+		int32_t pid = task_tgid_nr(current, task_pid_ns(current));
+		uint32_t n = __atomic_fetch_add(&next_port, 1, __ATOMIC_RELAXED);
+
+		s->nl->port = n == 0 ? (uint32_t)pid : 0xffffffffu - 4096 - n;
+	}
+	return 0;
+}
+
+static int64_t netlink_send(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
+{
+	uint32_t n = (uint32_t)min(u->left, (uint64_t)MSG_MAX + 1), at = 0;
+	char *buf;
+	int r = 0;
+
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (n > MSG_MAX)
+		return -EMSGSIZE;
+	buf = kmalloc(n ? n : 1);
+	if (!buf)
+		return -ENOBUFS;
+	if (n && uio_get(u, buf, n) != (int64_t)n) {
+		kfree(buf);
+		return -EFAULT;
+	}
+	r = nl_autobind(s);
+	while (r == 0 && n - at >= sizeof(struct nlmsghdr)) {
+		struct nlmsghdr h;
+
+		memcpy(&h, buf + at, sizeof(h));
+		if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > n - at)
+			break;
+		r = handle(s, &h, buf + at + sizeof(h), h.nlmsg_len - (uint32_t)sizeof(h));
+		at += min((uint32_t)NLMSG_ALIGN(h.nlmsg_len), n - at);
+	}
+	kfree(buf);
+	return r ? r : (int64_t)n;
+}
+
+static int64_t netlink_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
+{
+	return flags & MSG_OOB ? -EOPNOTSUPP : packet_recv(s, u, m, flags);
+}
+
+static int netlink_init(struct sock *s)
+{
+	s->nl = kc_alloc(&netlink_cache);
+	return s->nl ? 0 : -ENOMEM;
+}
+
+static int netlink_bind(struct sock *s, struct task *t, const void *addr, uint32_t len)
+{
+	struct sockaddr_nl nl;
+
+	if (len < sizeof(nl))
+		return -EINVAL;
+	memcpy(&nl, addr, sizeof(nl));
+	if (nl.nl_family != AF_NETLINK || (s->nl->port && nl.nl_pid && nl.nl_pid != s->nl->port))
+		return -EINVAL;
+	s->nl->groups = nl.nl_groups;	/* nothing ever changes, so nothing is ever sent to them */
+	if (nl.nl_pid)
+		s->nl->port = nl.nl_pid;
+	return nl_autobind(s);
+}
+
+static int netlink_connect(struct sock *s, struct task *t, const void *addr, uint32_t len, bool nonblock)
+{
+	struct sockaddr_nl nl;
+
+	if (len < sizeof(nl))
+		return -EINVAL;
+	memcpy(&nl, addr, sizeof(nl));
+	return nl.nl_family != AF_NETLINK ? -EINVAL : nl.nl_pid ? -EPERM : nl_autobind(s);
+}
+
+static int netlink_getname(struct sock *s, bool peer, void *addr, uint32_t *len)
+{
+	struct sockaddr_nl nl = {.nl_family = AF_NETLINK};
+
+	if (!peer)
+		nl.nl_pid = s->nl->port, nl.nl_groups = s->nl->groups;
+	memcpy(addr, &nl, sizeof(nl));
+	*len = sizeof(nl);
+	return 0;
+}
+
+static void netlink_release(struct sock *s)
+{
+	mutex_lock(&s->lock);
+	s->dead = true;
+	mutex_unlock(&s->lock);
+	rxq_purge(s);
+}
+
+static void netlink_destroy(struct sock *s)
+{
+	kc_free(&netlink_cache, s->nl);
+}
+
+static int netlink_setsockopt(struct sock *s, struct task *t, int level, int name, uint64_t arg, uint32_t len)
+{
+	if (level != SOL_NETLINK)
+		return -ENOPROTOOPT;
+	switch (name) {		/* what a listener to silence may ask for */
+	case NETLINK_ADD_MEMBERSHIP: case NETLINK_DROP_MEMBERSHIP: case NETLINK_PKTINFO:
+	case NETLINK_NO_ENOBUFS: case NETLINK_EXT_ACK: case NETLINK_GET_STRICT_CHK: case NETLINK_CAP_ACK:
+		return 0;
+	}
+	return -ENOPROTOOPT;
+}
+
+const struct sock_ops netlink_ops = {
+	.init = netlink_init, .bind = netlink_bind, .connect = netlink_connect, .getname = netlink_getname,
+	.send = netlink_send, .recv = netlink_recv, .release = netlink_release, .destroy = netlink_destroy,
+	.poll = stream_poll, .setsockopt = netlink_setsockopt,
+};
