@@ -197,6 +197,8 @@ static bool root_mount_valid(const struct boot_spec *s)
 
 static void do_lists(struct cur *c, struct boot_spec *s)
 {
+	do_u64(c, &s->mem_total);
+	do_str(c, &s->cpuinfo, BOOT_CPUINFO_MAX);
 	do_u32(c, &s->n_groups);
 	if (!c->err && s->n_groups > BOOT_MAX_GROUPS)
 		fail(c, -EINVAL);

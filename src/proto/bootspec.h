@@ -18,6 +18,7 @@
 #define BOOT_MAX_GROUPS 64
 #define BOOT_MAX_CHANNELS 8
 #define BOOT_PATH_MAX 4096
+#define BOOT_CPUINFO_MAX (1u << 20)
 #define BOOT_SEED_SIZE 32
 
 enum boot_mount_kind {
@@ -110,6 +111,8 @@ struct boot_spec {
 	uint32_t tty_rows, tty_cols;
 	struct boot_limits limits;
 	struct boot_fds fds;
+	uint64_t mem_total;	/* bytes of the host, for MemTotal when no limit is set */
+	const char *cpuinfo;	/* the host's /proc/cpuinfo, or "" */
 	uint32_t n_groups;
 	uint32_t groups[BOOT_MAX_GROUPS];
 	const char *cwd;

@@ -182,6 +182,7 @@ static int fill_spec(const struct launch *l, struct boot_spec *s, struct err *e)
 	s->kheap_addr = 0x100000000000ull + ((uint64_t)(r & 0x3fff) << 30);
 	s->flags = spec_flags(l);
 	s->ncpus = usable_cpus();
+	facts_fill(s);
 	spec_identity(c, s);
 	spec_limits(c, s);
 	tty_size(&s->tty_rows, &s->tty_cols);

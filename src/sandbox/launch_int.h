@@ -59,3 +59,6 @@ bool pump_wants_read(const struct pump *p);
 bool pump_wants_write(const struct pump *p);
 void pump_read(struct pump *p);
 void pump_write(struct pump *p);
+
+/* facts.c: mem_total and cpuinfo (allocated, lives as long as the launcher). */
+void facts_fill(struct boot_spec *s);

@@ -56,12 +56,12 @@ static void fire(struct waiter *w, uint32_t events, struct wake_batch *b)
 	uint32_t *word;
 
 	w->fired = true;
-	if (w->kind != WAIT_TASK) {
+	if (w->kind != WAIT_TASK && w->kind != WAIT_WORD) {
 		if (handlers[w->kind])
 			handlers[w->kind](w, events);
 		return;
 	}
-	word = task_wait_word(w->owner);
+	word = w->kind == WAIT_WORD ? w->owner : task_wait_word(w->owner);
 	if (__atomic_exchange_n(word, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
 	if (b->n == WAKE_BATCH)

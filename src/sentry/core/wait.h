@@ -26,6 +26,7 @@ enum wait_kind {
 	WAIT_TASK,		/* wake the task's Sentry thread */
 	WAIT_EPOLL,		/* owner is a struct epitem: mark ready, wake the epoll's waiters */
 	WAIT_FASYNC,		/* owner is a struct file: send SIGIO to its owner */
+	WAIT_WORD,		/* owner is a uint32_t that a thread of ours sleeps on: set to 1, wake */
 	WAIT_KINDS
 };
 

@@ -122,7 +122,6 @@ void mm_show_smaps(struct mm *mm, struct task *reader, struct buf *b, bool rollu
 uint64_t mm_rss(struct mm *mm);		/* resident bytes, an estimate where the host tells none */
 uint64_t mm_rss_shared(struct mm *mm);	/* of them file pages */
 uint64_t mm_hiwater(struct mm *mm);
-uint64_t mm_total_anon(void);		/* resident bytes of all spaces, an estimate */
 /* The object identity of a shared futex key: inode and offset for shared file maps, (mm, addr)
  * otherwise. */
 struct futex_key {

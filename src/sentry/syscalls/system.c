@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/membarrier.h>
 #include "host/proc.h"
+#include "host/time.h"
 #include "lib/fmt.h"
 #include "sentry/core/charge.h"
 #include "sentry/mm/uaccess.h"
@@ -73,19 +74,18 @@ int64_t sys_sysinfo(struct task *t, const struct sysargs *a)
 	struct l_sysinfo s = {.mem_unit = 1};
 	struct sys_usage u;
 	uint32_t load[3];
-	uint64_t used;
+	struct mem_facts m;
 
-	s.uptime = (int64_t)(now_mono() / 1000000000) -
-		   (int64_t)(task_root->reaper->start_time / 1000000000) + 1;
+	s.uptime = h_clock_ns(CLOCK_BOOTTIME) / 1000000000;
 	sys_loadavg(load);
 	for (int i = 0; i < 3; i++)
 		s.loads[i] = load[i];
 	sys_usage_sum(&u);
 	s.procs = (uint16_t)min(u.tasks, 65535u);
-	s.totalram = host_facts->mem_total;
-	used = mm_total_anon() + charge_used(CHARGE_KERNEL) + charge_used(CHARGE_FILE);
-	s.freeram = s.totalram > used ? s.totalram - used : 0;
-	s.sharedram = charge_used(CHARGE_FILE);
+	proc_mem_facts(&m);
+	s.totalram = m.total;
+	s.freeram = m.free;
+	s.sharedram = m.shmem;
 	return copy_out(t, UADDR(a->a[0]), &s, 112);
 }
 

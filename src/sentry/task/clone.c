@@ -4,6 +4,7 @@
  * published under the tasks and sighand locks in one step; only then does its Sentry thread start.
  * Any CLONE_VM child shares the space, whether or not it is a thread (R6).
  */
+#include "sentry/vfs/mount.h"
 #include "sentry/task/clone.h"
 #include <errno.h>
 #include <sched.h>

@@ -86,7 +86,6 @@ struct pid *pid_get(struct pid *p);
 void pid_put(struct pid *p);
 void pid_free_number(struct pid *p);		/* the last task has left it */
 struct pid *pid_lookup(struct pid_ns *ns, int32_t nr);	/* a reference, or NULL */
-int32_t pid_nr(const struct pid *p, const struct pid_ns *ns);
 /* T held for the following. */
 void pid_attach(struct task *t, enum pid_type type, struct pid *p);
 void pid_detach(struct task *t, enum pid_type type, struct pid *p);
@@ -124,6 +123,11 @@ must_check int task_unshare(struct task *t, uint64_t flags);
 /* An open namespace file (nsfs): what kind and which object. The file holds the reference. */
 must_check int ns_open(struct task *t, struct task *target, uint64_t clone_flag, struct file **out);
 must_check int task_setns(struct task *t, struct file *f, uint64_t flags);
+
+/* The sandbox's initial user namespace; made by task_early_init, before mounts and files need it
+ * for their credentials. task_create_init calls it if nobody has. */
+extern struct user_ns *init_user_ns;
+must_check int task_early_init(void);
 
 /* The sandbox's initial user namespace; made by task_early_init, before mounts and files need it
  * for their credentials. task_create_init calls it if nobody has. */

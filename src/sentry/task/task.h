@@ -57,7 +57,7 @@ void pid_ns_put(struct pid_ns *ns);
 struct pid *pid_get(struct pid *p);
 void pid_put(struct pid *p);
 /* The number seen in ns, 0 when invisible there. */
-int32_t pid_nr_in(const struct pid *p, const struct pid_ns *ns);
+int32_t pid_nr(const struct pid *p, const struct pid_ns *ns);
 
 struct pid_ns {
 	refcount_t ref;

@@ -298,7 +298,7 @@ static int64_t get_id(struct tty *t, struct task *task, uint64_t arg, bool sessi
 	mutex_lock(&t->lock);
 	struct pid *p = session ? t->session : t->pgrp;
 	if (p)
-		nr = pid_nr_in(p, task_pid_ns(task));
+		nr = pid_nr(p, task_pid_ns(task));
 	bool none = !t->session;
 	mutex_unlock(&t->lock);
 	if (session && none)
@@ -328,4 +328,19 @@ int64_t tty_job_ioctl(struct tty *t, struct task *task, uint32_t cmd, uint64_t a
 		return set_pgrp(t, task, arg);
 	}
 	return -ENOTTY;
+}
+
+void tty_stat_fields(struct task *task, struct pid_ns *ns, int *tty_nr, int *tpgid)
+{
+	struct tty *t = tty_of_task(task);
+
+	*tty_nr = 0;
+	*tpgid = -1;
+	if (!t)
+		return;
+	mutex_lock(&t->lock);
+	*tty_nr = (int)(136u << 8 | (t->index & 0xff) | (t->index & ~0xffu) << 12);
+	*tpgid = t->pgrp ? pid_nr(t->pgrp, ns) : -1;
+	mutex_unlock(&t->lock);
+	tty_put(t);
 }

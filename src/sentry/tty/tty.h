@@ -87,6 +87,8 @@ void tty_disassociate(struct task *task, bool exiting);
 /* The controlling terminal of a task with a reference, or NULL. */
 struct tty *tty_of_task(struct task *task);
 void tty_hangup(struct tty *t);
+/* /proc/PID/stat: device number and foreground group of the controlling terminal; 0 and -1 if none. */
+void tty_stat_fields(struct task *task, struct pid_ns *ns, int *tty_nr, int *tpgid);
 int64_t tty_job_ioctl(struct tty *t, struct task *task, uint32_t cmd, uint64_t arg, bool master);
 
 /* ioctl.c: both sides. */
@@ -96,6 +98,8 @@ void tty_set_winsize(struct tty *t, const struct l_winsize *w);
 
 /* host_master.c: the launcher's terminal on a stream socket. */
 must_check int tty_host_master(int hfd, unsigned rows, unsigned cols, struct tty **out);
+/* All output has been handed to the launcher (before the sandbox ends). */
+bool tty_host_drained(void);
 /* A file on the slave side, for the first process's standard streams. */
 must_check int tty_open_slave(struct tty *t, struct file **out);
 

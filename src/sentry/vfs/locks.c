@@ -410,7 +410,7 @@ int locks_get(struct task *t, struct file *f, struct l_flock *l, bool ofd)
 		l->whence = SEEK_SET;
 		l->start = o->start;
 		l->len = o->end == INT64_MAX ? 0 : o->end - o->start + 1;
-		l->pid = o->pid ? pid_nr_in(o->pid, task_pid_ns(t)) : -1;
+		l->pid = o->pid ? pid_nr(o->pid, task_pid_ns(t)) : -1;
 	} else {
 		l->type = F_UNLCK;
 	}
@@ -456,7 +456,7 @@ static void show_one(const struct flk *l, struct pid_ns *ns, unsigned n, struct 
 	uint64_t dev = l->inode->sb->dev;
 
 	buf_fmt(b, "%u: %s ADVISORY  %s %d %02x:%02x:%llu %lld ", n, kind[l->kind],
-		l->type == F_WRLCK ? "WRITE" : "READ ", l->pid ? pid_nr_in(l->pid, ns) : -1,
+		l->type == F_WRLCK ? "WRITE" : "READ ", l->pid ? pid_nr(l->pid, ns) : -1,
 		major(dev), minor(dev), (unsigned long long)l->inode->ino, (long long)l->start);
 	if (l->end == INT64_MAX)
 		buf_fmt(b, "EOF\n");

@@ -17,6 +17,7 @@ static void fill(struct boot_spec *s)
 	memset(s->seed, 0x5a, sizeof(s->seed));
 	s->flags = BOOT_F_STRACE | BOOT_F_TTY;
 	s->ncpus = 2;
+	s->cpuinfo = "processor\t: 0\n";
 	s->uid = 1000, s->gid = 1001, s->umask = 022;
 	s->tty_rows = 24, s->tty_cols = 80;
 	s->limits.memory = 1 << 30, s->limits.pids = 77;

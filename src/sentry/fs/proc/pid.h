@@ -38,5 +38,3 @@ extern const struct pseudo_dir_ops proc_fd_dir, proc_fdinfo_dir, proc_task_dir, 
 char proc_state_char(const struct task *t);
 /* The task's address space with a reference, or NULL (zombie). */
 struct mm *proc_mm_get(const struct pseudo_ctx *c);
-/* Controlling terminal as stat shows it: device number and foreground group, 0 and -1 if none. */
-void proc_tty_of(struct task *t, struct pid_ns *ns, int *tty_nr, int *tpgid);

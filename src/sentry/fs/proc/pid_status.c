@@ -8,6 +8,7 @@
 #include "sentry/fs/proc/pid.h"
 #include "sentry/task/rusage.h"
 #include "sentry/task/ns.h"
+#include "sentry/tty/tty.h"
 
 #define CLOCK_TICK_NS 10000000ull	/* USER_HZ = 100 */
 
@@ -102,11 +103,11 @@ static void family_of(const struct pseudo_ctx *c, struct family *f)
 	struct process *p = t->proc;
 	if (p->parent && p->parent->leader)
 		f->ppid = task_tgid_nr(p->parent->leader, ns);
-	f->pgid = p->pgrp ? pid_nr_in(p->pgrp, ns) : 0;
-	f->sid = p->session ? pid_nr_in(p->session, ns) : 0;
+	f->pgid = p->pgrp ? pid_nr(p->pgrp, ns) : 0;
+	f->sid = p->session ? pid_nr(p->session, ns) : 0;
 	f->tracer = t->tracer ? task_tgid_nr(t->tracer, ns) : 0;
 	mutex_unlock(&tasks_lock);
-	proc_tty_of(t, ns, &f->tty_nr, &f->tpgid);
+	tty_stat_fields(t, ns, &f->tty_nr, &f->tpgid);
 }
 
 int proc_pid_stat(const struct pseudo_ctx *c, struct buf *b)

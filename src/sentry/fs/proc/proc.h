@@ -13,7 +13,7 @@ struct pid_ns *proc_ns(const struct pseudo_ctx *c);
 typedef int proc_show(const struct pseudo_ctx *c, struct buf *b);
 typedef int64_t proc_store(const struct pseudo_ctx *c, char *text, size_t n);
 
-/* What the host says about the machine, read once before isolation (boot), kept in kheap. */
+/* What the launcher says about the machine, kept in kheap. */
 struct host_facts {
 	char *cpuinfo;			/* text of /proc/cpuinfo */
 	uint64_t mem_total;		/* bytes */
@@ -22,7 +22,7 @@ struct host_facts {
 	uint64_t start_mono;		/* ns */
 };
 extern struct host_facts *host_facts;
-void host_facts_read(void);		/* before isolation: opens host files */
+must_check int host_facts_set(uint64_t mem_total, uint32_t ncpus, const char *cpuinfo);
 
 /* Memory as the guest sees it: the limit of the sandbox when there is one. Bytes. */
 struct mem_facts {

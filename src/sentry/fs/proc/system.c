@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /proc: what the machine says of itself. The numbers are the sandbox's own, not the host's. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 
-#include "host/file.h"
 #include "sentry/core/charge.h"
 #include "sentry/core/kheap.h"
 #include "sentry/fs/proc/proc.h"
@@ -19,69 +17,52 @@
 
 struct host_facts *host_facts;
 
-/* --- boot: the host's files, before isolation --------------------------------------------------- */
+/* --- facts ------------------------------------------------------------------------------------- */
 
-static char *host_text(const char *path, size_t cap)
-{
-	int hfd = h_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-	char *text = kmalloc(cap);
-	size_t len = 0;
-
-	while (hfd >= 0 && text && len < cap - 1) {
-		int64_t n = h_read(hfd, text + len, cap - 1 - len);
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
-	if (hfd >= 0)
-		h_close(hfd);
-	return text;
-}
-
-static uint64_t text_field(const char *text, const char *key)
-{
-	const char *p = text ? strstr(text, key) : NULL;
-	uint64_t v = 0;
-
-	if (!p)
-		return 0;
-	for (p += strlen(key); *p == ' ' || *p == '\t' || *p == ':'; p++)
-		;
-	for (; *p >= '0' && *p <= '9'; p++)
-		v = v * 10 + (uint64_t)(*p - '0');
-	return v;
-}
-
-void host_facts_read(void)
+int host_facts_set(uint64_t mem_total, uint32_t ncpus, const char *cpuinfo)
 {
 	struct host_facts *h = kmalloc(sizeof(*h));
-	char *text = host_text("/proc/meminfo", 4096), *cpu = host_text("/proc/cpuinfo", 512 << 10);
 
-	BUG_ON(!h);
-	h->mem_total = text_field(text, "MemTotal:") * 1024;
-	if (!h->mem_total)
-		h->mem_total = 1ull << 30;
-	kfree(text);
-	if (cpu && *cpu) {
-		h->cpuinfo = kstrdup(cpu);
-		for (const char *p = cpu; (p = strstr(p, "processor\t")); p++)
-			h->ncpus++;
-	}
-	kfree(cpu);
-	if (!h->ncpus)
-		h->ncpus = 1;
+	if (!h)
+		return -ENOMEM;
+	h->mem_total = mem_total ? mem_total : 1ull << 30;
+	h->cpuinfo = kstrdup(cpuinfo);
+	for (const char *p = cpuinfo; (p = strstr(p, "processor\t")); p++)
+		h->ncpus++;
+	h->ncpus = max(h->ncpus, ncpus);
 	h->boot_real = (uint64_t)now_real().sec;
 	h->start_mono = now_mono();
 	host_facts = h;
+	return 0;
 }
 
 /* --- memory -------------------------------------------------------------------------------------- */
+
+/* Resident anonymous memory of all processes, an estimate. */
+static uint64_t total_anon(void)
+{
+	uint64_t sum = 0;
+	struct task *t;
+	int32_t after = 0;
+
+	while ((t = process_next(task_root->pid_ns, after)) != NULL) {
+		struct mm *mm = task_mm_get(t);
+		after = task_tgid_nr(t, task_root->pid_ns);
+		if (mm) {
+			uint64_t rss = mm_rss(mm);
+			sum += rss - min(rss, mm_rss_shared(mm));
+			mm_put(mm);
+		}
+		task_put(t);
+	}
+	return sum;
+}
 
 void proc_mem_facts(struct mem_facts *m)
 {
 	uint64_t limit = charge_limit();
 	uint64_t file = charge_used(CHARGE_FILE), kernel = charge_used(CHARGE_KERNEL);
-	uint64_t anon = mm_total_anon();
+	uint64_t anon = total_anon();
 
 	*m = (struct mem_facts){0};
 	m->total = limit && limit < host_facts->mem_total ? limit : host_facts->mem_total;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sentry/fs/types.h"
+
+#include <errno.h>
+
+#include "sentry/fs/dev/dev.h"
+#include "sentry/fs/proc/proc.h"
+#include "sentry/fs/sys/sys.h"
+#include "sentry/tty/tty.h"
+#include "sentry/vfs/mount.h"
+
+static int type_proc(struct task *t, const char *source, unsigned flags, const char *data, struct super **out)
+{
+	(void)source, (void)flags, (void)data;
+	return proc_create(task_pid_ns(t), out);
+}
+
+static int type_sysfs(struct task *t, const char *source, unsigned flags, const char *data, struct super **out)
+{
+	(void)t, (void)source, (void)flags, (void)data;
+	return sysfs_create(out);
+}
+
+static int type_devpts(struct task *t, const char *source, unsigned flags, const char *data, struct super **out)
+{
+	(void)t, (void)source, (void)flags, (void)data;
+	return devpts_create(out);
+}
+
+int fs_types_init(void)
+{
+	static const struct fs_type types[] = {
+		{.name = "proc", .nodev = true, .create = type_proc},
+		{.name = "sysfs", .nodev = true, .create = type_sysfs},
+		{.name = "devpts", .nodev = true, .create = type_devpts},
+	};
+
+	for (unsigned i = 0; i < array_size(types); i++)
+		fs_type_register(&types[i]);
+	dev_init();
+	return 0;
+}
