@@ -8,8 +8,9 @@ import subprocess
 import time
 from pathlib import Path
 
+# where groups count CPU time: version 2, or the controller of version 1
 CGROUPS = Path('/sys/fs/cgroup')
-
+V1 = ('cpuacct', 'cpu,cpuacct')
 
 class Failed(Exception):
     pass
@@ -17,19 +18,24 @@ class Failed(Exception):
 
 def own_cgroup(name):
     """A cgroup that counts CPU time, or None: then children's rusage has to do."""
-    if not (CGROUPS / 'cgroup.procs').exists():
-        return None
-    line = next((l for l in Path('/proc/self/cgroup').read_text().splitlines()
-                 if l.startswith('0::')), '0::/')
-    group = CGROUPS / line[3:].lstrip('/') / name
-    try:
-        group.mkdir()
-    except OSError:
-        return None
-    return group
+    tries = [CGROUPS / v / name for v in V1 if (CGROUPS / v / 'cpuacct.usage').exists()]
+    if (CGROUPS / 'cgroup.procs').exists():
+        line = next((x for x in Path('/proc/self/cgroup').read_text().splitlines()
+                     if x.startswith('0::')), '0::/')
+        tries.append(CGROUPS / line[3:].lstrip('/') / name)
+    for group in tries:
+        try:
+            group.mkdir()
+            return group
+        except OSError:
+            pass
+    return None
 
 
 def cgroup_cpu(group):
+    usage = group / 'cpuacct.usage'
+    if usage.exists():
+        return int(usage.read_text()) / 1e9
     return int(re.search(r'usage_usec (\d+)', (group / 'cpu.stat').read_text())[1]) / 1e6
 
 
