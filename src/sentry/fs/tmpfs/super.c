@@ -39,6 +39,8 @@ int tmpfs_super_create(const struct tmpfs_opts *o, struct super **out)
 		goto fail;
 	r = tmpfs_super_init(ts, o);
 	sb->priv = ts;
+	if (o->layer)
+		sb->inode_rank = RANK_INODE_LOWER;
 	if (!r)
 		r = tnode_create(sb, NULL, S_IFDIR | ts->mode, 0, NULL, &root);
 	if (r)

@@ -7,6 +7,7 @@ struct tmpfs_opts {
 	uint64_t size;		/* bytes; 0: only the container's limit */
 	uint64_t inodes;	/* 0: no limit of its own */
 	uint32_t mode, uid, gid;	/* of the root */
+	bool layer;		/* lies below an overlay: locks of rank RANK_INODE_LOWER */
 };
 
 /* At start, before isolation: the arena. */
