@@ -10,9 +10,9 @@
 #define OPEN_HOW_MAX 4096u
 #define O_LARGEFILE_K 0100000u	/* libc's O_LARGEFILE is 0 on x86-64 */
 #define VALID_OPEN_FLAGS                                                                           \
-	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NDELAY | O_NONBLOCK |    \
+	(unsigned)(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NDELAY | O_NONBLOCK |    \
 	 O_SYNC | O_DSYNC | FASYNC | O_DIRECT | O_LARGEFILE_K | O_DIRECTORY | O_NOFOLLOW |         \
-	 O_NOATIME | O_CLOEXEC | O_PATH | __O_TMPFILE)
+	 O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE_BIT)
 #define O_PATH_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
 
 static int open_fd(struct task *t, int dirfd, uaddr_t name, const struct open_how_k *how)
@@ -47,9 +47,9 @@ static int open_legacy(struct task *t, int dirfd, uaddr_t name, unsigned flags, 
 
 	if (how.flags & O_PATH)
 		how.flags &= O_PATH_FLAGS;
-	if (!(how.flags & (O_CREAT | __O_TMPFILE)))
+	if (!(how.flags & (O_CREAT | O_TMPFILE_BIT)))
 		how.mode = 0;
-	if ((how.flags & __O_TMPFILE) &&
+	if ((how.flags & O_TMPFILE_BIT) &&
 	    ((how.flags & O_TMPFILE) != O_TMPFILE || !(how.flags & (O_WRONLY | O_RDWR)) ||
 	     (how.flags & O_CREAT)))
 		return -EINVAL;
@@ -119,7 +119,7 @@ int64_t sys_openat2(struct task *t, const struct sysargs *a)
 		return -EINVAL;
 	if ((u.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) == (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
 		return -EINVAL;
-	if (u.flags & (O_CREAT | __O_TMPFILE)) {
+	if (u.flags & (O_CREAT | O_TMPFILE_BIT)) {
 		if (u.mode & ~07777ull)
 			return -EINVAL;
 	} else if (u.mode) {
@@ -127,12 +127,12 @@ int64_t sys_openat2(struct task *t, const struct sysargs *a)
 	}
 	if ((u.flags & (O_DIRECTORY | O_CREAT)) == (O_DIRECTORY | O_CREAT))
 		return -EINVAL;
-	if ((u.flags & __O_TMPFILE) &&
+	if ((u.flags & O_TMPFILE_BIT) &&
 	    ((u.flags & O_TMPFILE) != O_TMPFILE || !(u.flags & (O_WRONLY | O_RDWR))))
 		return -EINVAL;
 	if ((u.flags & O_PATH) && (u.flags & ~(uint64_t)O_PATH_FLAGS))
 		return -EINVAL;
-	if ((u.resolve & RESOLVE_CACHED) && (u.flags & (O_TRUNC | O_CREAT | __O_TMPFILE)))
+	if ((u.resolve & RESOLVE_CACHED) && (u.flags & (O_TRUNC | O_CREAT | O_TMPFILE_BIT)))
 		return -EAGAIN;
 	struct open_how_k how = {.flags = u.flags, .mode = (uint32_t)u.mode,
 				 .resolve = resolve_bits(u.resolve)};

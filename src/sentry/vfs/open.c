@@ -338,7 +338,7 @@ static int open_tmpfile(struct walk *w, const struct open_how_k *how, struct fil
 		return r;
 	p.dentry->flags |= D_UNLINKED;
 	made->no_link = how->flags & O_EXCL;
-	unsigned flags = (unsigned)how->flags & ~(unsigned)(O_EXCL | __O_TMPFILE | O_DIRECTORY);
+	unsigned flags = (unsigned)how->flags & ~(unsigned)(O_EXCL | O_TMPFILE_BIT | O_DIRECTORY);
 	r = finish_open(&p, flags, acc_of_flags(flags), true, w->cred, out);
 	if (!r)
 		(*out)->flags |= O_TMPFILE & ~(unsigned)O_DIRECTORY;
@@ -357,7 +357,7 @@ static int open_once(struct task *t, int dirfd, const char *name, const struct o
 	int r = walk_begin(&w, t, dirfd, name, flags);
 	if (r)
 		return r;
-	if ((how->flags & __O_TMPFILE) && !(how->flags & O_PATH))
+	if ((how->flags & O_TMPFILE_BIT) && !(how->flags & O_PATH))
 		r = open_tmpfile(&w, how, out);
 	else
 		r = open_walk(&w, how, out);

@@ -363,6 +363,8 @@ must_check int path_lookup_at(struct task *t, const struct path *root, const str
 must_check int path_parent(struct task *t, int dirfd, const char *name, unsigned flags,
 			   struct path *parent, const char **last, size_t *len, bool *trailing);
 
+#define O_TMPFILE_BIT 020000000u	/* libc's __O_TMPFILE has O_DIRECTORY in it */
+
 struct open_how_k {
 	uint64_t flags;		/* O_* */
 	uint32_t mode;
