@@ -12,7 +12,7 @@
 #endif
 #define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND)
 
-/* At the file's own position. */
+/* At the file's own position: ops know it by its address (a host description has its own). */
 static int64_t rw_current(struct task *t, struct file *f, struct uio *u, bool write)
 {
 	int64_t r, pos = 0;
@@ -22,10 +22,7 @@ static int64_t rw_current(struct task *t, struct file *f, struct uio *u, bool wr
 	r = file_pos_lock(f, t);
 	if (r)
 		return r;
-	pos = f->pos;
-	r = write ? vfs_write(f, u, &pos) : vfs_read(f, u, &pos);
-	if (r > 0 || (r == 0 && !write))
-		f->pos = pos;
+	r = write ? vfs_write(f, u, &f->pos) : vfs_read(f, u, &f->pos);
 	file_pos_unlock(f);
 	return r;
 }
@@ -161,10 +158,7 @@ static int64_t do_rwv(struct task *t, int fd, uint64_t iov, uint64_t n, int64_t 
 	} else if (flags && !(f->mode & FMODE_STREAM)) {
 		r = file_pos_lock(f, t);
 		if (!r) {
-			pos = f->pos;
-			r = rw_flagged(t, f, &u, &pos, flags, write);
-			if (r > 0)
-				f->pos = pos;
+			r = rw_flagged(t, f, &u, &f->pos, flags, write);
 			file_pos_unlock(f);
 		}
 	} else if (flags) {

@@ -180,6 +180,7 @@ static void do_fault(struct task *t, const struct pl_event *ev)
 {
 	struct l_siginfo info = {.signo = ev->fault.signo, .code = ev->fault.code};
 	bool write = ev->fault.err & 2;
+	log_debug("fault %d at %llx rip %llx err %llx", ev->fault.signo, (unsigned long long)ev->fault.addr, (unsigned long long)task_regs(t, false)->rip, (unsigned long long)ev->fault.err);
 	int code;
 
 	if (ev->fault.signo == SIGSEGV && ev->fault.trapno == 14) {
