@@ -172,7 +172,7 @@ static int map_segment(struct task *t, struct elf_image *im, const struct l_phdr
 	}
 	/* The rest of the last file page is bss; a read-only segment keeps the file's bytes. */
 	if (p->filesz && p->memsz > p->filesz && (prot & PROT_WRITE))
-		return zero_tail(t, file_end, min(file_page_end, mem_end));
+		return zero_tail(t, file_end, file_page_end);
 	return 0;
 }
 

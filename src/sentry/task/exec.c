@@ -446,6 +446,7 @@ static void switch_space(struct exec *x)
 		task_leave_mm(t);
 	mutex_lock(&tasks_lock);
 	t->mm = x->mm;
+	x->mm->pl_users = 1;
 	mutex_unlock(&tasks_lock);
 	t->pl = x->pl;
 	t->regs_valid = t->regs_dirty = false;

@@ -183,6 +183,8 @@ static void do_fault(struct task *t, const struct pl_event *ev)
 	log_debug("fault %d at %llx rip %llx err %llx", ev->fault.signo, (unsigned long long)ev->fault.addr, (unsigned long long)task_regs(t, false)->rip, (unsigned long long)ev->fault.err);
 	int code;
 
+	log_debug("task %d (%s): fault %d code %d addr %lx err %lx", task_pid_nr(t, task_root->pid_ns), t->comm,
+		  ev->fault.signo, ev->fault.code, ev->fault.addr, ev->fault.err);
 	if (ev->fault.signo == SIGSEGV && ev->fault.trapno == 14) {
 		code = mm_fault(t, ev->fault.addr, write);
 		if (code == 0)
