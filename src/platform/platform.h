@@ -162,6 +162,8 @@ uint64_t pl_copy_fault(pl_thread_t t, int *signo);
 void *pl_bounce(pl_thread_t t, size_t *cap);
 must_check int64_t pl_bounce_out(pl_thread_t t, uint64_t dst, size_t off, size_t n);
 must_check int64_t pl_bounce_in(pl_thread_t t, uint64_t src, size_t off, size_t n);
+/* Is there a system call instruction at rip, as the guest knows its text? [stub] */
+bool pl_at_syscall(pl_thread_t t, uint64_t rip);
 /* Puts the original bytes of patched sites in the range back, after it was made writable and
  * before the guest runs on. [stub] */
 must_check int pl_unpatch(pl_thread_t t, uint64_t addr, uint64_t len);

@@ -72,7 +72,8 @@ static void start_kernel(void)
 	const struct pl_boot boot = {
 		.cell_hfd = spec.fds.cell, .ncpus = spec.ncpus, .pool_blank = 2,
 		.hardened = spec.flags & BOOT_F_HARDENED, .no_patch = spec.flags & BOOT_F_NO_PATCH,
-		.no_spin = spec.flags & BOOT_F_NO_SPIN, .debug = spec.flags & BOOT_F_DEBUG,
+		.no_spin = spec.flags & BOOT_F_NO_SPIN,
+		.may_patch = task_may_patch, .gone = task_cell_gone, .debug = spec.flags & BOOT_F_DEBUG,
 	};
 	uint64_t seed;
 	uint64_t file_limit = spec.limits.disk ? spec.limits.disk : spec.limits.memory;
@@ -237,8 +238,10 @@ int main(void)
 	control_open(spec.fds.control);
 	STEP("isolation", isolate_early(&spec));
 	start_kernel();
-	if (spec.flags & BOOT_F_STRACE)
+	if (spec.flags & BOOT_F_STRACE) {
 		strace_open(spec.fds.strace);
+		task_no_fast = true;
+	}
 	load_first();
 	STEP("waiting thread", h_thread_spawn(wait_thread, NULL, 0));
 	STEP("seccomp filter", isolate_late());

@@ -133,7 +133,7 @@ extern struct pl pl;
 #define pl_debug(...)                                                                              \
 	do {                                                                                       \
 		if (unlikely(pl.debug))                                                            \
-			log_line(LOG_ERROR, __VA_ARGS__);                                          \
+			log_line(LOG_DEBUG, __VA_ARGS__);                                          \
 	} while (0)
 
 /* cell.c: tables */

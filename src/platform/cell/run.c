@@ -346,7 +346,7 @@ int pl_run(pl_thread_t id, struct pl_event *ev)
 		return 0;
 	}
 	if (!r && pl.debug)
-		log_line(LOG_ERROR, "thr %x: event %d nr %d rip %llx", id.v, ev->kind, (int)ev->nr,
+		log_line(LOG_DEBUG, "thr %x: event %d nr %d rip %llx", id.v, ev->kind, (int)ev->nr,
 			 (unsigned long long)t->regs.rip);
 	return r;
 }

@@ -280,6 +280,19 @@ bool site_middle(struct pl_thr *t)
 	return patched_at(t, t->regs.rip - 5, true, &s);
 }
 
+bool pl_at_syscall(pl_thread_t id, uint64_t rip)
+{
+	struct pl_thr *t = thr_of(id);
+	uint8_t b[2];
+	struct site s;
+
+	if (!t)
+		return false;
+	if (pl_copy_in(id, b, rip, 2) == 2 && b[0] == 0x0f && b[1] == 0x05)
+		return true;
+	return patched_at(t, rip, false, &s) || patched_at(t, rip - 5, true, &s);
+}
+
 /* Puts the original bytes back, before the guest may write to the range. [stub] */
 int pl_unpatch(pl_thread_t id, uint64_t addr, uint64_t len)
 {

@@ -22,7 +22,8 @@ enum vma_flags {
 	VMA_SHARED = 8, VMA_MAYWRITE = 16, VMA_GROWSDOWN = 32, VMA_STACK = 64, VMA_HEAP = 128,
 	VMA_LOCKED = 256, VMA_DONTFORK = 512, VMA_WIPEONFORK = 1024, VMA_NORESERVE = 2048,
 	VMA_VDSO = 4096, VMA_VVAR = 8192, VMA_DONTDUMP = 16384, VMA_MAYREAD = 32768, VMA_MAYEXEC = 65536,
-	VMA_HUGEPAGE = 1 << 17, VMA_NOHUGEPAGE = 1 << 18, VMA_SEALED = 1 << 19, VMA_SHM = 1 << 20
+	VMA_HUGEPAGE = 1 << 17, VMA_NOHUGEPAGE = 1 << 18, VMA_SEALED = 1 << 19, VMA_SHM = 1 << 20,
+	VMA_WRITTEN = 1 << 21		/* private file memory that was writable once */
 };
 
 struct vma {
@@ -80,6 +81,7 @@ void mm_users_put(struct mm *mm);	/* a task leaves: the last one drops all vmas 
 must_check int64_t mm_mmap(struct task *t, uint64_t addr, uint64_t len, int prot, int flags,
 			   struct file *f /* borrowed, may be NULL */, uint64_t off);
 must_check int mm_munmap(struct task *t, uint64_t addr, uint64_t len);
+int mm_may_patch(struct mm *mm, uint64_t page);
 must_check int mm_mprotect(struct task *t, uint64_t addr, uint64_t len, int prot);
 must_check int64_t mm_mremap(struct task *t, uint64_t old, uint64_t old_len, uint64_t new_len, int flags,
 			     uint64_t new_addr);

@@ -40,9 +40,39 @@ static void set_prot_locked(struct mm *mm, uint64_t start, uint64_t end, int pro
 	struct vma *v = vma_overlap_locked(mm, start, end);
 
 	while (v && v->start < end) {
-		vma_set_flags_locked(mm, v, (v->flags & ~(uint32_t)MM_PROT_MASK) | (uint32_t)prot);
+		uint32_t flags = (v->flags & ~(uint32_t)MM_PROT_MASK) | (uint32_t)prot;
+
+		if (v->file && !(v->flags & VMA_SHARED) && ((v->flags | flags) & VMA_WRITE))
+			flags |= VMA_WRITTEN;
+		vma_set_flags_locked(mm, v, flags);
 		v = vma_next(vma_merge_locked(mm, v, dead));
 	}
+}
+
+/* Text whose system call sites the platform may rewrite (R7): its protection, else -EPERM. */
+int mm_may_patch(struct mm *mm, uint64_t page)
+{
+	int r = -EPERM;
+	struct vma *v;
+
+	mutex_lock(&mm->lock);
+	v = mm_find_locked(mm, page);
+	if (v && v->start <= page && page + PAGE_SIZE <= v->end && v->file && (v->flags & VMA_EXEC) &&
+	    !(v->flags & (VMA_SHARED | VMA_WRITE | VMA_WRITTEN)))
+		r = (int)(v->flags & MM_PROT_MASK);
+	mutex_unlock(&mm->lock);
+	return r;
+}
+
+/* Private file text that becomes writable: patched sites are put back first. */
+static bool is_text_locked(struct mm *mm, uint64_t start, uint64_t end)
+{
+	struct vma *v;
+
+	for (v = vma_overlap_locked(mm, start, end); v && v->start < end; v = vma_next(v))
+		if (v->file && !(v->flags & (VMA_SHARED | VMA_WRITTEN)) && (v->flags & VMA_EXEC))
+			return true;
+	return false;
 }
 
 /* GROWSDOWN: the range reaches down to the start of the stack's vma. */
@@ -94,6 +124,7 @@ static int protect(struct task *t, uint64_t addr, uint64_t len, int prot, bool q
 	struct flight *fl = NULL;
 	int grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP), later = 0, r;
 	uint64_t end;
+	bool text;
 
 	prot &= ~(PROT_GROWSDOWN | PROT_GROWSUP);
 	if (grows == (PROT_GROWSDOWN | PROT_GROWSUP) || (addr & ~PAGE_MASK))
@@ -111,6 +142,7 @@ static int protect(struct task *t, uint64_t addr, uint64_t len, int prot, bool q
 		prot |= PROT_EXEC;
 	mm_flights_done(t);
 	mutex_lock(&mm->lock);
+	text = (prot & PROT_WRITE) && is_text_locked(mm, addr, end);
 	r = protect_layout_locked(t, mm, &addr, &end, prot, grows, &fl, &dead, &later);
 	mutex_unlock(&mm->lock);
 	vma_dead_free(dead);
@@ -120,7 +152,9 @@ static int protect(struct task *t, uint64_t addr, uint64_t len, int prot, bool q
 		return r;
 	}
 	op.addr = addr, op.len = end - addr, op.prot = prot;
-	r = flight_run(mm, t, fl, &op, queue && !later);
+	r = flight_run(mm, t, fl, &op, queue && !later && !text);
+	if (!r && text)
+		r = pl_unpatch(t->pl, op.addr, op.len);
 	return r ? r : later;
 }
 

@@ -75,9 +75,7 @@ static bool native_wait_op(const struct l_regs *r)
 
 static bool at_syscall_insn(struct task *t, uint64_t rip)
 {
-	uint8_t b[2] = {0};
-
-	return copy_in(t, b, UADDR(rip), 2) == 0 && b[0] == 0x0f && b[1] == 0x05;
+	return pl_at_syscall(t->pl, rip);
 }
 
 /* In guest code, not in a call of ours: only native futex waits need care. */

@@ -239,6 +239,9 @@ static void run_once(struct task *t)
 	}
 	if (t->regs_dirty)
 		pl_set_regs(t->pl, &t->regs);
+	if (unlikely(t->told_pl != t->pl.v || t->told_cred != t->cred ||
+		     t->told_slow != (t->ptrace || t->seccomp_mode)))
+		task_tell_ids(t);
 	t->regs_dirty = t->regs_valid = t->in_syscall = false;
 	rc = pl_run(t->pl, &ev);
 	__atomic_store_n(&t->state, TASK_KERNEL, __ATOMIC_SEQ_CST);

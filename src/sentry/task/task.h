@@ -277,6 +277,9 @@ struct task {
 	uint64_t start_time, start_boottime, utime_base;
 	uint64_t fault_trapno, fault_err, fault_addr;	/* o: of the last fault, for the frame */
 	struct l_timespec sleep_left;
+	uint32_t told_pl;		/* o: what the platform was told last, cells.c */
+	const struct cred *told_cred;	/* compared only */
+	bool told_slow;
 	uint32_t mm_flights;		/* o: memory calls queued behind the last reply (mm/flight.c) */
 };
 
@@ -325,6 +328,10 @@ struct exec_args {
 };
 must_check int task_exec(struct task *t, const struct exec_args *a);
 
+/* Hooks of struct pl_boot, cells.c. task_no_fast: no system call is answered without the kernel. */
+int task_may_patch(pl_thread_t pl, uint64_t page);
+void task_cell_gone(pl_thread_t pl);
+extern bool task_no_fast;
 /* The task that this Sentry thread serves; NULL in the notary, the timer thread and at boot. */
 extern _Thread_local struct task *current;
 

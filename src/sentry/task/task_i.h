@@ -17,6 +17,9 @@ struct l_regs *task_regs(struct task *t, bool write);
 void task_regs_load(struct task *t, const struct l_regs *r);
 void task_mm_release(struct task *t);
 
+/* cells.c */
+void task_tell_ids(struct task *t);
+
 /* exit.c */
 void task_do_exit(struct task *t);		/* runs everything up to zombie or gone */
 void process_release_task_locked(struct task *t, struct list *dead);

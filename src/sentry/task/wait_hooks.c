@@ -17,6 +17,8 @@ void task_wait_state(struct task *t, bool sleeping)
 {
 	uint32_t s = __atomic_load_n(&t->state, __ATOMIC_RELAXED);
 
+	if (sleeping)
+		pl_will_block(t->pl);
 	if (sleeping && s == TASK_KERNEL)
 		__atomic_store_n(&t->state, TASK_SLEEPING, __ATOMIC_SEQ_CST);
 	else if (!sleeping && s == TASK_SLEEPING)

@@ -28,6 +28,11 @@ int pl_op(pl_thread_t t, const struct pl_op *op)
 	return fake_op_result;
 }
 
+int pl_unpatch(pl_thread_t t, uint64_t addr, uint64_t len)
+{
+	return 0;
+}
+
 int pl_op_queue(pl_thread_t t, const struct pl_op *op)
 {
 	return -11;

@@ -499,7 +499,7 @@ static int setup(void **state)
 	if (n < 0)
 		return -1;
 	strcpy(strstr(path, "/tests/"), "/src/platform/cell/stub/brig-cell");
-	log_open(2, LOG_WARN, "test");
+	log_open(2, boot.debug ? LOG_DEBUG : LOG_WARN, "test");
 	boot.cell_hfd = open(path, O_RDONLY | O_CLOEXEC);
 	n = pl_init(&boot);
 	if (n)

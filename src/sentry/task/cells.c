@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the platform asks of tasks, and what it is told of them. */
+#include <errno.h>
+#include <signal.h>
+#include "sentry/core/user_ns.h"
+#include "sentry/mm/mm.h"
+#include "sentry/task/ns.h"
+#include "sentry/task/ptrace.h"
+#include "sentry/task/task_i.h"
+
+bool task_no_fast;
+
+/* The current ids, if the guest may have them without asking. */
+static bool ids_of(struct task *t, struct pl_ids *ids)
+{
+	const struct cred *c = t->cred;
+	const struct user_ns *u = c->user_ns;
+
+	/* a user namespace's maps may be written later; filters and tracers see every call */
+	if (task_no_fast || t->ptrace || t->seccomp_mode || u->parent)
+		return false;
+	ids->pid = (uint32_t)task_tgid_nr(t, task_pid_ns(t));
+	ids->tid = (uint32_t)task_pid_nr(t, task_pid_ns(t));
+	ids->uid = user_ns_uid_munged(u, c->uid);
+	ids->euid = user_ns_uid_munged(u, c->euid);
+	ids->gid = user_ns_gid_munged(u, c->gid);
+	ids->egid = user_ns_gid_munged(u, c->egid);
+	return true;
+}
+
+void task_tell_ids(struct task *t)
+{
+	struct pl_ids ids;
+	bool told = ids_of(t, &ids);
+
+	pl_set_ids(t->pl, told ? &ids : NULL);
+	t->told_pl = t->pl.v;
+	t->told_cred = t->cred;
+	t->told_slow = t->ptrace || t->seccomp_mode;
+}
+
+/* pl_boot.may_patch: the caller is the thread's owner. */
+int task_may_patch(pl_thread_t pl, uint64_t page)
+{
+	struct task *t = current;
+
+	if (!t || t->pl.v != pl.v || !t->mm || t->ptrace)
+		return -EPERM;
+	return mm_may_patch(t->mm, page);
+}
+
+/* pl_boot.gone: the host killed a cell; its tasks may be asleep in the kernel. */
+void task_cell_gone(pl_thread_t pl)
+{
+	struct task *t, *hit = NULL;
+	struct process *p;
+
+	mutex_lock(&tasks_lock);
+	list_for_each(p, &task_root->processes, all_link) {
+		list_for_each(t, &p->threads, thread_link) {
+			if (t->pl.v == pl.v)
+				hit = task_get(t);
+		}
+		if (hit)
+			break;
+	}
+	mutex_unlock(&tasks_lock);
+	if (!hit)
+		return;
+	(void)signal_send(hit, SEND_PROCESS, SIGKILL, NULL);
+	task_put(hit);
+}
