@@ -467,6 +467,12 @@ static void wire(void **state)
 	assert_true(r.bad);
 }
 
+static int setup_plain(void **state)
+{
+	gofer_no_openat2 = true;
+	return setup(state);
+}
+
 static int setup_small(void **state)
 {
 	budget = 12;
@@ -485,6 +491,9 @@ int main(void)
 		cmocka_unit_test_setup(eviction, setup),
 		cmocka_unit_test_setup(garbage, setup),
 		cmocka_unit_test_setup(eviction, setup_small),
+		cmocka_unit_test_setup(walking, setup_plain),
+		cmocka_unit_test_setup(types, setup_plain),
+		cmocka_unit_test_setup(changing, setup_plain),
 	};
 	return cmocka_run_group_tests(tests, NULL, finish);
 }
