@@ -25,6 +25,7 @@ struct href {
 	struct handle *h;
 	uint64_t id;
 	int hfd;		/* O_PATH */
+	uint32_t mode;		/* its type (the rest may have changed) */
 	unsigned root;
 	uint32_t root_flags;
 };
@@ -108,7 +109,7 @@ must_check int reply_node(struct channel *ch, struct href *node, int open_hfd);
 typedef int gofer_op_fn(struct channel *ch, struct wire_r *r);
 gofer_op_fn op_attach, op_walk, op_open, op_create, op_mkdir, op_mknod, op_symlink, op_link,
 	op_unlink, op_rename, op_setattr, op_getxattr, op_setxattr, op_listxattr, op_removexattr,
-	op_getfd, op_peek;
+	op_getfd, op_peek, op_siblings;
 
 /* --- isolate.c ------------------------------------------------------------------------------ */
 

@@ -28,6 +28,7 @@ struct handle {
 	uint32_t long_name;	/* 1 + index in the table of long names, or 0 */
 	int hfd;		/* -1: closed */
 	uint16_t root;
+	uint16_t type;		/* S_IFMT */
 	bool used, held /* by the Sentry */, keep, in_lru;
 	char name[INLINE_NAME];
 };
@@ -230,7 +231,7 @@ static int pin_locked(struct handle *h, struct href *out)
 		return rc;
 	lru_del(h);
 	h->pins++;
-	*out = (struct href){.h = h, .id = id_of(h), .hfd = h->hfd, .root = h->root,
+	*out = (struct href){.h = h, .id = id_of(h), .hfd = h->hfd, .mode = h->type, .root = h->root,
 			     .root_flags = T.root_flags[h->root]};
 	return 0;
 }
@@ -280,7 +281,7 @@ int handle_add(const struct href *dir, const char *name, int hfd, struct href *o
 		(void)h_close(hfd);
 		return rc ? rc : -ENOMEM;
 	}
-	h->dev = st.st_dev, h->ino = st.st_ino;
+	h->dev = st.st_dev, h->ino = st.st_ino, h->type = st.st_mode & S_IFMT;
 	h->parent = index_of(dir->h);
 	h->root = (uint16_t)dir->root;
 	h->held = true;
@@ -306,7 +307,7 @@ int handle_add_root(unsigned root, int hfd, uint32_t flags)
 	h->used = h->held = h->keep = true;
 	h->gen = 1;
 	h->hfd = hfd;
-	h->dev = st.st_dev, h->ino = st.st_ino;
+	h->dev = st.st_dev, h->ino = st.st_ino, h->type = st.st_mode & S_IFMT;
 	h->root = (uint16_t)root;
 	T.root_flags[root] = flags;
 	T.used++, T.open++;

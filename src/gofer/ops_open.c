@@ -48,36 +48,45 @@ static int may_open(const struct href *h, uint32_t flags)
  * say why not). */
 static int open_found(const struct href *h)
 {
-	struct stat st;
-
-	if (h_fstat(h->hfd, &st) || !S_ISREG(st.st_mode) || may_open(h, O_RDONLY) ||
-	    handles_make_room(1))
+	if (!S_ISREG(h->mode) || may_open(h, O_RDONLY) || handles_make_room(1))
 		return -1;
 	int hfd = step_reopen(h->hfd, O_RDONLY);
 	return hfd < 0 ? -1 : hfd;
 }
 
-/* One component below *at; on success *at is the child, pinned, and the parent is not. */
-static int walk_step(struct href *at, const char *name)
+/* May names be looked up in it? Only public roots need a look: openat says ENOTDIR itself. */
+static int may_search(const struct href *dir)
 {
 	struct stat st;
-	struct href child = {0};
-	int rc = h_fstat(at->hfd, &st);
 
+	if (!(dir->root_flags & GOFER_ROOT_PUBLIC))
+		return 0;
+	int rc = h_fstat(dir->hfd, &st);
 	if (!rc && !S_ISDIR(st.st_mode))
 		rc = -ENOTDIR;
+	return rc ? rc : public_check(dir, &st, S_IXOTH);
+}
+
+/* One component below dir, pinned. */
+static int child_of(const struct href *dir, const char *name, struct href *child)
+{
+	int rc = handles_make_room(1);
+
 	if (!rc)
-		rc = public_check(at, &st, S_IXOTH);
-	if (!rc)
-		rc = handles_make_room(1);
-	if (!rc) {
-		rc = step_open(at->hfd, name);
-		if (rc >= 0)
-			rc = handle_add(at, name, rc, &child);
+		rc = step_open(dir->hfd, name);
+	return rc < 0 ? rc : handle_add(dir, name, rc, child);
+}
+
+static int read_names(struct wire_r *r, const char **names, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		size_t len;
+
+		names[i] = wire_get_str(r, GOFER_NAME_MAX, &len);
+		if (!r->bad && !name_ok(names[i], len))
+			return -EINVAL;
 	}
-	handle_unpin(at);
-	*at = child;
-	return rc;
+	return wire_done(r) ? 0 : -EPROTO;
 }
 
 int op_walk(struct channel *ch, struct wire_r *r)
@@ -90,33 +99,25 @@ int op_walk(struct channel *ch, struct wire_r *r)
 
 	if (n == 0 || n > GOFER_WALK_MAX || open_last > 1)
 		return -EPROTO;
-	for (uint32_t i = 0; i < n; i++) {
-		size_t len;
-
-		names[i] = wire_get_str(r, GOFER_NAME_MAX, &len);
-		if (!r->bad && !name_ok(names[i], len))
-			return -EINVAL;
-	}
-	if (!wire_done(r))
-		return -EPROTO;
-
-	int rc = handle_pin(dir, &at);
+	int rc = read_names(r, names, n);
+	if (!rc)
+		rc = handle_pin(dir, &at);
 	if (rc)
 		return rc;
 	uint8_t *counts = wire_reserve(&ch->rep.w, 8);
 	while (got < n) {
-		struct stat st;
+		struct href child = {0}, next = {0};
 
-		stop = walk_step(&at, names[got]);
+		stop = may_search(&at);
+		if (!stop)
+			stop = child_of(&at, names[got], &child);
 		if (stop)
 			break;
-		struct href child = at, next = {0};
 		/* The reply keeps its own pin; go on with another one. */
-		bool more = got + 1 < n && h_fstat(child.hfd, &st) == 0 && S_ISDIR(st.st_mode);
-		if (more)
-			more = handle_pin(child.id, &next) == 0;
+		bool more = got + 1 < n && S_ISDIR(child.mode) && handle_pin(child.id, &next) == 0;
 		int hfd = open_last && got + 1 == n ? open_found(&child) : -1;
 		stop = reply_node(ch, &child, hfd);
+		handle_unpin(&at);
 		at = next;
 		if (stop)
 			break;
@@ -132,6 +133,33 @@ int op_walk(struct channel *ch, struct wire_r *r)
 		wire_put_u32(&w, (uint32_t)stop);
 	}
 	return got ? 0 : stop;
+}
+
+int op_siblings(struct channel *ch, struct wire_r *r)
+{
+	uint64_t id = wire_get_u64(r);
+	uint32_t n = wire_get_u32(r);
+	const char *names[GOFER_WALK_MAX];
+	struct href dir = {0};
+
+	if (n == 0 || n > GOFER_WALK_MAX)
+		return -EPROTO;
+	int rc = read_names(r, names, n);
+	if (!rc)
+		rc = handle_pin(id, &dir);
+	if (rc)
+		return rc;
+	rc = may_search(&dir);
+	for (uint32_t i = 0; i < n && !rc; i++) {
+		struct href child = {0};
+		int one = child_of(&dir, names[i], &child);
+
+		wire_put_u32(&ch->rep.w, (uint32_t)one);
+		if (!one)
+			rc = reply_node(ch, &child, -1);
+	}
+	handle_unpin(&dir);
+	return rc;
 }
 
 int op_getfd(struct channel *ch, struct wire_r *r)

@@ -26,6 +26,7 @@ static gofer_op_fn *const ops[GOFER_OP_END] = {
 	[GOFER_REMOVEXATTR] = op_removexattr,
 	[GOFER_GETFD] = op_getfd,
 	[GOFER_PEEK] = op_peek,
+	[GOFER_SIBLINGS] = op_siblings,
 };
 
 int reply_fd(struct reply *rep, int hfd, bool close_after)
@@ -43,9 +44,8 @@ int reply_fd(struct reply *rep, int hfd, bool close_after)
 int reply_node(struct channel *ch, struct href *node, int open_hfd)
 {
 	struct reply *rep = &ch->rep;
-	struct stat st;
-	int rc = h_fstat(node->hfd, &st);
-	bool link = !rc && S_ISLNK(st.st_mode);
+	bool link = S_ISLNK(node->mode);
+	int rc = 0;
 
 	wire_put_u64(&rep->w, node->id);
 	wire_put_u32(&rep->w, (link ? GOFER_NODE_TARGET : 0) | (open_hfd >= 0 ? GOFER_NODE_OPEN : 0));

@@ -63,6 +63,7 @@ enum gofer_op {
 	GOFER_REOPEN_RO,	/* one fd (a memfd) -> one fd: another description, O_RDONLY */
 	GOFER_PEEK,		/* u64 dir, str name -> u64 dev, u64 ino, u64 born: what the name is now,
 				 * without a handle; born tells reused inode numbers apart */
+	GOFER_SIBLINGS,		/* u64 dir, u32 n, n * str -> n * (i32 status, node if 0) */
 	GOFER_OP_END
 };
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "host/file.h"
 #include "host/sock.h"
+#include "lib/bug.h"
 #include "lib/log.h"
 #include "sentry/fs/gofer/gofer_int.h"
 
@@ -110,8 +111,7 @@ void gcall_begin(struct gcall *c, enum gofer_op op)
 	c->chan = ch;
 	c->seq = ++ch->seq;
 	c->nfds = c->taken = 0;
-	c->forget = 0;
-	c->put = NULL;
+	c->nforget = c->nput = 0;
 	c->w = WIRE_W(ch->out, sizeof(ch->out));
 	c->r = WIRE_R(ch->in, 0);
 	wire_put_u32(&c->w, op);
@@ -182,9 +182,22 @@ void gcall_end(struct gcall *c)
 	while (c->taken < c->nfds)
 		(void)h_close(c->fds[c->taken++]);
 	mutex_unlock(&c->chan->lock);
-	if (c->forget)
-		gofer_forget(c->forget);
-	inode_put(c->put);
+	for (unsigned i = 0; i < c->nforget; i++)
+		gofer_forget(c->forget[i]);
+	for (unsigned i = 0; i < c->nput; i++)
+		inode_put(c->put[i]);
+}
+
+void gcall_forget(struct gcall *c, uint64_t h)
+{
+	BUG_ON(c->nforget >= GOFER_WALK_MAX);
+	c->forget[c->nforget++] = h;
+}
+
+void gcall_put(struct gcall *c, struct inode *i)
+{
+	BUG_ON(c->nput >= GOFER_WALK_MAX);
+	c->put[c->nput++] = i;
 }
 
 int gofer_reopen_ro(int memfd, int *out)

@@ -42,6 +42,8 @@ static int gofer_lookup(struct inode *dir, const char *name, size_t len, struct 
 	int rc = note_stamp(g);
 	if (rc)
 		return rc;
+	if (prefetch_lookup(g, name, len, out))
+		return 0;
 	gcall_begin(&c, GOFER_WALK);
 	wire_put_u64(&c.w, g->h);
 	wire_put_u32(&c.w, vfs_open_intent == 1 + O_RDONLY);

@@ -54,7 +54,7 @@ int desc_check(const struct gofer_inode *g, int hfd, uint32_t access)
 }
 
 /* An open description from the Gofer. */
-static int ask_open(struct gofer_inode *g, uint32_t flags, hh_t *out)
+int gofer_ask_open(struct gofer_inode *g, uint32_t flags, hh_t *out)
 {
 	struct gcall c;
 
@@ -83,7 +83,7 @@ static int open_regular(struct gofer_inode *g, struct file *f)
 	if (k == DESC_WO && !hh_is_none(g->desc[DESC_RW].h))
 		k = DESC_RW;
 	if (hh_is_none(g->desc[k].h))
-		rc = ask_open(g, k, &g->desc[k].h);
+		rc = gofer_ask_open(g, k, &g->desc[k].h);
 	if (!rc) {
 		g->desc[k].opens++;
 		g->recent = true;
@@ -104,7 +104,7 @@ static int gofer_open(struct inode *i, struct file *f)
 	struct gofer_dir *d = kc_alloc(&gofer_dir_cache);
 	if (!d)
 		return -ENOMEM;
-	int rc = ask_open(g, O_RDONLY | O_DIRECTORY, &d->h);
+	int rc = gofer_ask_open(g, O_RDONLY | O_DIRECTORY, &d->h);
 	if (rc)
 		kc_free(&gofer_dir_cache, d);
 	else

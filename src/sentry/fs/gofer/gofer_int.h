@@ -21,8 +21,10 @@ struct gcall {
 	uint32_t seq;
 	int fds[GOFER_FDS_MAX];	/* received; gcall_take_fd hands one over, the rest is closed */
 	unsigned nfds, taken;
-	uint64_t forget;	/* what gcall_end is to drop, after the channel is free */
-	struct inode *put;
+	/* what gcall_end is to drop, after the channel is free */
+	uint64_t forget[GOFER_WALK_MAX];
+	struct inode *put[GOFER_WALK_MAX];
+	unsigned nforget, nput;
 };
 
 /* Starts a request. The calling thread may hold any inode's lock. */
@@ -33,6 +35,9 @@ must_check int gcall_send_fd(struct gcall *c, int hfd);
 /* The next received descriptor, or -EIO. */
 must_check int gcall_take_fd(struct gcall *c);
 void gcall_end(struct gcall *c);
+/* Once per node of a reply: drops a handle, an inode's reference at the end of the call. */
+void gcall_forget(struct gcall *c, uint64_t h);
+void gcall_put(struct gcall *c, struct inode *i);
 /* The Gofer may drop this handle; sent with later requests. */
 void gofer_forget(uint64_t h);
 
@@ -57,6 +62,11 @@ struct gofer_inode {
 	char *target;			/* I; symbolic links */
 	struct gofer_desc desc[DESC_KINDS];	/* inode.lock */
 	uint64_t seen_a, seen_b;	/* directories, inode.lock: stamp before the last lookup */
+	/* directories, inode.lock; see prefetch.c */
+	uint32_t misses;
+	bool no_prefetch;
+	int64_t last_miss;
+	struct prefetch *pre;		/* owned */
 };
 
 struct gofer_super {
@@ -80,8 +90,9 @@ static inline struct gofer_super *gofer_sb(const struct inode *i)
 }
 
 /* Is hfd an open description of this inode with this access mode? -EIO if not. */
+must_check int gofer_ask_open(struct gofer_inode *g, uint32_t flags, hh_t *out);
 must_check int desc_check(const struct gofer_inode *g, int hfd, uint32_t access);
-/* Reads the one node of a reply and returns its inode: a known one, or a new one. */
+/* Reads a node of a reply and returns its inode: a known one, or a new one. */
 must_check int gofer_node(struct gcall *c, struct super *sb, struct inode **out);
 /* The O_PATH descriptor, fetched again if it was given up; it stays until attr_end. */
 must_check int attr_begin(struct gofer_inode *g);
@@ -93,6 +104,13 @@ must_check int gofer_register_super(struct super *sb);
 void gofer_unregister_super(struct super *sb);
 uint32_t gofer_to_host_uid(uint32_t uid);
 uint32_t gofer_to_host_gid(uint32_t gid);
+
+/* --- prefetch.c: a directory that is looked through name by name -------------------------------- */
+
+/* A lookup in dir (locked), after note_stamp, is about to ask for this name: 1 and *out if it was
+ * fetched ahead and still holds; 0 to ask. */
+int prefetch_lookup(struct gofer_inode *dir, const char *name, size_t len, struct inode **out);
+void prefetch_drop(struct gofer_inode *dir);
 
 /* --- attr.c: getattr, permission, setattr, xattrs ----------------------------------------------- */
 
