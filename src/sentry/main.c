@@ -22,11 +22,13 @@
 #include "sentry/core/kheap.h"
 #include "sentry/fs/gofer/gofer.h"
 #include "sentry/fs/hostfd/hostfd.h"
+#include "sentry/fs/objects.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/proc/sysctl.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/fs/types.h"
 #include "sentry/isolate.h"
+#include "sentry/net/net.h"
 #include "sentry/outcome.h"
 #include "sentry/syscalls/strace.h"
 #include "sentry/task/ns.h"
@@ -90,6 +92,8 @@ static void start_kernel(void)
 	STEP("file systems", vfs_init());
 	STEP("memory files", tmpfs_init());
 	STEP("device nodes", fs_types_init());
+	fs_objects_init();
+	STEP("sockets", net_init());
 	STEP("host files", gofer_client_init(spec.fds.channels, spec.fds.n_channels));
 	gofer_map_ids(spec.host_uid, spec.uid, spec.host_gid, spec.gid);
 	outcome_init(&spec);
