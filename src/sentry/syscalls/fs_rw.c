@@ -15,10 +15,10 @@
 /* At the file's own position: ops know it by its address (a host description has its own). */
 static int64_t rw_current(struct task *t, struct file *f, struct uio *u, bool write)
 {
-	int64_t r, pos = 0;
+	int64_t r;
 
 	if (f->mode & FMODE_STREAM)
-		return write ? vfs_write(f, u, &pos) : vfs_read(f, u, &pos);
+		return write ? vfs_write(f, u, &f->pos) : vfs_read(f, u, &f->pos);
 	r = file_pos_lock(f, t);
 	if (r)
 		return r;
@@ -162,8 +162,7 @@ static int64_t do_rwv(struct task *t, int fd, uint64_t iov, uint64_t n, int64_t 
 			file_pos_unlock(f);
 		}
 	} else if (flags) {
-		pos = 0;
-		r = rw_flagged(t, f, &u, &pos, flags, write);
+		r = rw_flagged(t, f, &u, &f->pos, flags, write);
 	} else {
 		r = rw_current(t, f, &u, write);
 		if (write)

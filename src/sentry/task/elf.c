@@ -170,7 +170,8 @@ static int map_segment(struct task *t, struct elf_image *im, const struct l_phdr
 		if (r < 0)
 			return (int)r;
 	}
-	/* The rest of the last file page is bss; a read-only segment keeps the file's bytes. */
+	/* The rest of the last file page is zero to its end (ld.so allocates there); a read-only
+	 * segment keeps the file's bytes. */
 	if (p->filesz && p->memsz > p->filesz && (prot & PROT_WRITE))
 		return zero_tail(t, file_end, file_page_end);
 	return 0;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include "host/event.h"
 #include "host/thread.h"
+#include "lib/fmt.h"
 #include "lib/log.h"
 #include "sentry/core/kheap.h"
 #include "sentry/mm/uaccess.h"
@@ -176,11 +177,30 @@ done:
 	syscall_finish(t, ret);
 }
 
+/* Where in which file: enough to find the place with addr2line. */
+static void log_fault(struct task *t, const struct pl_event *ev)
+{
+	uint64_t rip = task_regs(t, false)->rip, off = 0;
+	char name[32] = "?";
+
+	mutex_lock(&t->mm->lock);
+	struct vma *v = mm_find_locked(t->mm, rip);
+	if (v && v->start <= rip && v->file) {
+		off = rip - v->start + v->off;
+		fmt_n(name, sizeof(name), "%s", v->file->path.dentry->name);
+	}
+	mutex_unlock(&t->mm->lock);
+	log_debug("task %d: signal %d at 0x%llx, error %llx, rip 0x%llx = %s+0x%llx",
+		  task_pid_nr(t, task_pid_ns(t)), ev->fault.signo, (unsigned long long)ev->fault.addr,
+		  (unsigned long long)ev->fault.err, (unsigned long long)rip, name, (unsigned long long)off);
+}
+
 static void do_fault(struct task *t, const struct pl_event *ev)
 {
 	struct l_siginfo info = {.signo = ev->fault.signo, .code = ev->fault.code};
 	bool write = ev->fault.err & 2;
-	log_debug("fault %d at %llx rip %llx err %llx", ev->fault.signo, (unsigned long long)ev->fault.addr, (unsigned long long)task_regs(t, false)->rip, (unsigned long long)ev->fault.err);
+	if (unlikely(log_level >= LOG_DEBUG))
+		log_fault(t, ev);
 	int code;
 
 	log_debug("task %d (%s): fault %d code %d addr %lx err %lx", task_pid_nr(t, task_root->pid_ns), t->comm,
