@@ -8,6 +8,14 @@
 
 #define CHUNK (64u << 10)
 
+static void unread(struct file *in, int64_t *ip, int64_t n)
+{
+	if (ip == &in->pos && in->fops == FOPS_hostreg)
+		(void)file_ops(in)->llseek(in, -n, SEEK_CUR);
+	else
+		*ip -= n;
+}
+
 /* Copies up to len bytes; only what was written counts as read. */
 static int64_t pump(struct task *t, struct file *in, int64_t *ip, struct file *out, int64_t *op, uint64_t len)
 {
@@ -18,17 +26,18 @@ static int64_t pump(struct task *t, struct file *in, int64_t *ip, struct file *o
 		return -ENOMEM;
 	while (len) {
 		struct uio u;
-		int64_t rp = *ip;
 		uio_kernel(&u, buf, min(len, (uint64_t)CHUNK));
-		int64_t got = vfs_read(in, &u, &rp);
+		int64_t got = vfs_read(in, &u, ip);
 		r = got;
 		if (got <= 0)
 			break;
 		uio_kernel(&u, buf, (size_t)got);
 		r = vfs_write(out, &u, op);
+		if (r < got)		/* what was not taken goes back */
+			unread(in, ip, got - max(r, (int64_t)0));
 		if (r <= 0)
 			break;
-		*ip += r, done += r, len -= (uint64_t)r;
+		done += r, len -= (uint64_t)r;
 		if (r < got)
 			break;
 		if (signal_pending(t)) {
@@ -72,22 +81,16 @@ int64_t sys_sendfile(struct task *t, const struct sysargs *a)
 	if (!r && own_in)
 		r = file_pos_lock(in, t);
 	if (!r) {
-		if (own_in)
-			ip = in->pos;
 		if (own_out)
 			r = file_pos_lock(out, t);
 		if (!r) {
-			op = own_out ? out->pos : 0;
-			r = a->a[3] ? pump(t, in, &ip, out, &op, min(a->a[3], (uint64_t)0x7ffff000)) : 0;
-			if (own_out) {
-				out->pos = op;
+			r = a->a[3] ? pump(t, in, own_in ? &in->pos : &ip, out, own_out ? &out->pos : &op,
+					   min(a->a[3], (uint64_t)0x7ffff000)) : 0;
+			if (own_out)
 				file_pos_unlock(out);
-			}
 		}
-		if (own_in) {
-			in->pos = ip;
+		if (own_in)
 			file_pos_unlock(in);
-		}
 	}
 	file_put(in);
 	file_put(out);
@@ -127,17 +130,13 @@ static int64_t copy_range(struct task *t, struct file *in, uaddr_t uin, struct f
 	len = min(len, (uint64_t)0x7ffff000);
 	if (in->inode == out->inode && op < ip + (int64_t)len && ip < op + (int64_t)len)
 		return -EINVAL;
-	int64_t n = len ? pump(t, in, &ip, out, &op, len) : 0;
+	int64_t n = len ? pump(t, in, uin.v ? &ip : &in->pos, out, uout.v ? &op : &out->pos, len) : 0;
 	if (n <= 0)
 		return n;
 	if (uin.v)
 		r = put_user(t, uin, ip);
-	else
-		in->pos = ip;
 	if (!r && uout.v)
 		r = put_user(t, uout, op);
-	else if (!r)
-		out->pos = op;
 	return r ? r : n;
 }
 
