@@ -366,7 +366,7 @@ int view_build(const struct sb_config *c, struct sb_view *v, struct err *e)
 		char *dir = clean_path(c->workdir);
 		if (!dir)
 			return err_set(e, "-w: not an absolute path without '..': %s", c->workdir);
-		free(v->cwd);
+		/* the old text stays: a mount names it */
 		v->cwd = dir;
 	}
 	return 0;
