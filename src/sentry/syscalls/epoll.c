@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include "sentry/core/kheap.h"
+#include "sentry/core/restart.h"
 #include "sentry/fs/epoll/epoll.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/handlers.h"
@@ -87,6 +88,15 @@ static int wait_and_copy(struct task *t, struct file *ef, uint64_t uev, uint32_t
 	return n;
 }
 
+/* What is taken off an edge-triggered list must arrive: with a bad buffer nothing is taken. */
+static int wait_only(struct task *t, struct file *ef, uint64_t deadline)
+{
+	struct pollent e = {.f = ef, .want = EPOLLIN};
+	int r = pollset_wait(t, &e, 1, deadline);
+
+	return r > 0 ? -EFAULT : r == -ERESTARTNOHAND ? -EINTR : r;
+}
+
 static int64_t do_wait(struct task *t, int epfd, uint64_t uev, int max, uint64_t deadline)
 {
 	struct file *ef;
@@ -97,10 +107,12 @@ static int64_t do_wait(struct task *t, int epfd, uint64_t uev, int max, uint64_t
 	ef = fd_get(t, epfd);
 	if (!ef)
 		return -EBADF;
-	/* What is taken off an edge-triggered list must arrive: look at the buffer first. */
-	r = access_check(t, UADDR(uev), sizeof(struct l_epoll_event), true);
-	if (r == 0)
-		r = file_is_epoll(ef) ? wait_and_copy(t, ef, uev, (uint32_t)max, deadline) : -EINVAL;
+	if (!file_is_epoll(ef))
+		r = -EINVAL;
+	else if (access_check(t, UADDR(uev), sizeof(struct l_epoll_event), true))
+		r = wait_only(t, ef, deadline);
+	else
+		r = wait_and_copy(t, ef, uev, (uint32_t)max, deadline);
 	file_put(ef);
 	return r;
 }

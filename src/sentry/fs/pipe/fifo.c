@@ -311,7 +311,7 @@ static int64_t pipe_set_size(struct pipe *p, const struct cred *c, uint64_t arg)
 	uint32_t slots = 1, old = p->slots;
 	int r;
 
-	if (arg > 1u << 31 || arg == 0)
+	if (arg > 1u << 31)
 		return -EINVAL;
 	while ((uint64_t)slots * PAGE_SIZE < arg)
 		slots *= 2;

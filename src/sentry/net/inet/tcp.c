@@ -352,7 +352,10 @@ static int tcp_connect(struct sock *s, struct task *t, const void *addr, uint32_
 		return nonblock ? -EALREADY : connect_wait(s, false);
 	if (reported) {		/* the end of a connect that was in progress */
 		r = sock_take_err(s);
-		return r ? r : state == ST_CONNECTED ? 0 : -ECONNABORTED;
+		if (state == ST_CONNECTED)
+			return r;
+		disconnect(s);
+		return r ? r : -ECONNABORTED;
 	}
 	if (state != ST_CLOSED)
 		return -EISCONN;
@@ -365,8 +368,12 @@ static int tcp_connect(struct sock *s, struct task *t, const void *addr, uint32_
 		return r;
 	/* Linux answers a non-blocking connect before the handshake is over, on loopback too. */
 	s->connecting = true;
-	if (r)
+	if (r) {
+		mutex_lock(&s->lock);
+		s->shut = SHUT_IN | SHUT_OUT;
+		mutex_unlock(&s->lock);
 		sock_set_err(s, -r);
+	}
 	return -EINPROGRESS;
 }
 

@@ -4,6 +4,7 @@
  * and abstract names (a hash per network namespace).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include "lib/fmt.h"
 #include "sentry/core/kheap.h"
@@ -108,7 +109,7 @@ static int bind_abstract(struct sock *s, struct unix_addr *a)
 	return r;
 }
 
-/* Consumes a. The node is made first, as in Linux: a second bind of the same socket leaves it. */
+/* Consumes a. The node is made first, as in Linux, and removed when the socket has a name already. */
 static int bind_path(struct sock *s, struct task *t, struct unix_addr *a)
 {
 	struct path parent, node;
@@ -117,11 +118,7 @@ static int bind_path(struct sock *s, struct task *t, struct unix_addr *a)
 	size_t len;
 	int r;
 
-	if (READ_ONCE(s->unix_->addr)) {
-		unix_addr_put(a);
-		return -EINVAL;
-	}
-	r = path_parent(t, -100 /* AT_FDCWD */, a->name, 0, &parent, &last, &len, &trailing);
+	r = path_parent(t, AT_FDCWD, a->name, 0, &parent, &last, &len, &trailing);
 	if (r == 0) {
 		r = trailing ? -ENOENT
 			: vfs_mknod_at(&parent, last, len, S_IFSOCK | (0777 & ~t->fs->umask), 0, t->cred, &node);
@@ -143,9 +140,13 @@ static int bind_path(struct sock *s, struct task *t, struct unix_addr *a)
 	mutex_unlock(&s->lock);
 	mutex_unlock(&node.dentry->inode->lock);
 	path_put(&node);
-	if (r)
+	if (r) {
+		int u = vfs_unlink(t, AT_FDCWD, a->name);
+
 		unix_addr_put(a);
-	return r;
+		return u ? u : r;
+	}
+	return 0;
 }
 
 /* Five hexadecimal digits, the first free ones. */
@@ -195,7 +196,7 @@ static int find_path(struct task *t, const char *name, struct sock **out)
 {
 	struct path p;
 	struct inode *i;
-	int r = path_lookup(t, -100 /* AT_FDCWD */, name, LOOKUP_FOLLOW, &p);
+	int r = path_lookup(t, AT_FDCWD, name, LOOKUP_FOLLOW, &p);
 
 	if (r)
 		return r;
