@@ -55,7 +55,10 @@ static int check_file(struct task *t, struct map_req *q, struct file *f)
 		return -ENODEV;
 	if (q->flags & MAP_GROWSDOWN)
 		return -EINVAL;
-	return file_ops(f)->mmap(f, q->off, q->len, q->prot, q->flags, &q->fm);
+	int r = file_ops(f)->mmap(f, q->off, q->len, q->prot, q->flags, &q->fm);
+	if (!r && q->fm.sealed && (q->vflags & VMA_SHARED))
+		q->vflags &= ~(uint32_t)VMA_MAYWRITE;
+	return r;
 }
 
 static int check_anon(struct map_req *q)

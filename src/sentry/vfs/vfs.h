@@ -208,6 +208,7 @@ struct file_map {
 	hh_t h;			/* borrowed: lives as long as the file */
 	uint64_t off;		/* host offset of the guest's `off` */
 	bool anon;		/* /dev/zero: map anonymous memory instead */
+	bool sealed;		/* a shared mapping must never become writable */
 };
 
 struct poll_table;			/* vfs/poll.h: poll_wait() */

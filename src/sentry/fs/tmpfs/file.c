@@ -67,12 +67,17 @@ int64_t tmpfs_read(struct file *f, struct uio *u, int64_t *pos)
 	return done ? done : r;
 }
 
-static int check_write(struct tnode *n, int64_t pos, uint64_t len)
+/* What the seals let through, page by page as Linux does. */
+static int check_write(struct tnode *n, uint64_t pos, uint64_t *len)
 {
 	if (n->seals & F_WRITE_SEALS)
 		return -EPERM;
-	if ((n->seals & F_SEAL_GROW) && (uint64_t)pos + len > n->inode.size)
-		return -EPERM;
+	if ((n->seals & F_SEAL_GROW) && pos + *len > n->inode.size) {
+		uint64_t end = page_down(n->inode.size);
+		if (end <= pos)
+			return -EPERM;
+		*len = end - pos;
+	}
 	return 0;
 }
 
@@ -90,9 +95,10 @@ static int64_t write_all(struct file *f, struct uio *u, int64_t *pos, uint64_t l
 			break;
 		}
 		mutex_lock(&n->inode.lock);
-		r = check_write(n, *pos, (uint64_t)got);
+		uint64_t fits = (uint64_t)got;
+		r = check_write(n, (uint64_t)*pos, &fits);
 		if (!r)
-			r = tdata_write(n, (uint64_t)*pos, win, (size_t)got);
+			r = tdata_write(n, (uint64_t)*pos, win, (size_t)fits);
 		if (r > 0)
 			inode_touch(&n->inode, ATTR_MTIME);
 		mutex_unlock(&n->inode.lock);
@@ -182,7 +188,8 @@ int tmpfs_mmap(struct file *f, uint64_t off, uint64_t len, int prot, int flags, 
 	if (!r && ro)
 		r = make_ro(n);
 	if (!r)
-		*out = (struct file_map){.h = ro ? n->memfd_ro : n->memfd, .off = off};
+		*out = (struct file_map){.h = ro ? n->memfd_ro : n->memfd, .off = off,
+					 .sealed = n->seals & F_WRITE_SEALS};
 	mutex_unlock(&n->inode.lock);
 	return r;
 }
