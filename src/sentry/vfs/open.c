@@ -279,7 +279,15 @@ static int open_walk(struct walk *w, const struct open_how_k *how, struct file *
 			r = walk_last(w, !(flags & O_NOFOLLOW));
 			vfs_open_intent = 0;
 		} else {
-			if (w->type != LAST_NORM || w->trailing)
+			if (w->type != LAST_NORM) {
+				r = walk_last(w, true);	/* exists: EEXIST or EISDIR */
+				if (!r && (flags & O_EXCL))
+					r = -EEXIST;
+				if (r)
+					return r;
+				break;
+			}
+			if (w->trailing)
 				return -EISDIR;
 			vfs_open_intent = 1 + (flags & O_ACCMODE);
 			r = create_last(w, how, &created);
