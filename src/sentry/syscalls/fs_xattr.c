@@ -188,21 +188,62 @@ static int64_t do_remove(struct task *t, enum source s, const struct sysargs *a)
 	return r;
 }
 
-#define XATTR_CALLS(verb, fn)                                                                      \
-	int64_t sys_##verb##xattr(struct task *t, const struct sysargs *a)                         \
-	{                                                                                          \
-		return fn(t, BY_NAME, a);                                                          \
-	}                                                                                          \
-	int64_t sys_l##verb##xattr(struct task *t, const struct sysargs *a)                        \
-	{                                                                                          \
-		return fn(t, BY_LINK, a);                                                          \
-	}                                                                                          \
-	int64_t sys_f##verb##xattr(struct task *t, const struct sysargs *a)                        \
-	{                                                                                          \
-		return fn(t, BY_FD, a);                                                            \
-	}
+int64_t sys_setxattr(struct task *t, const struct sysargs *a)
+{
+	return do_set(t, BY_NAME, a);
+}
 
-XATTR_CALLS(set, do_set)
-XATTR_CALLS(get, do_get)
-XATTR_CALLS(list, do_list)
-XATTR_CALLS(remove, do_remove)
+int64_t sys_lsetxattr(struct task *t, const struct sysargs *a)
+{
+	return do_set(t, BY_LINK, a);
+}
+
+int64_t sys_fsetxattr(struct task *t, const struct sysargs *a)
+{
+	return do_set(t, BY_FD, a);
+}
+
+int64_t sys_getxattr(struct task *t, const struct sysargs *a)
+{
+	return do_get(t, BY_NAME, a);
+}
+
+int64_t sys_lgetxattr(struct task *t, const struct sysargs *a)
+{
+	return do_get(t, BY_LINK, a);
+}
+
+int64_t sys_fgetxattr(struct task *t, const struct sysargs *a)
+{
+	return do_get(t, BY_FD, a);
+}
+
+int64_t sys_listxattr(struct task *t, const struct sysargs *a)
+{
+	return do_list(t, BY_NAME, a);
+}
+
+int64_t sys_llistxattr(struct task *t, const struct sysargs *a)
+{
+	return do_list(t, BY_LINK, a);
+}
+
+int64_t sys_flistxattr(struct task *t, const struct sysargs *a)
+{
+	return do_list(t, BY_FD, a);
+}
+
+int64_t sys_removexattr(struct task *t, const struct sysargs *a)
+{
+	return do_remove(t, BY_NAME, a);
+}
+
+int64_t sys_lremovexattr(struct task *t, const struct sysargs *a)
+{
+	return do_remove(t, BY_LINK, a);
+}
+
+int64_t sys_fremovexattr(struct task *t, const struct sysargs *a)
+{
+	return do_remove(t, BY_FD, a);
+}
