@@ -85,12 +85,14 @@ uint64_t now_mono(void);
 
 /* Sleeps (interruptibly) until cond holds: 0, -ERESTARTSYS or -ETIMEDOUT. cond takes the object's
  * lock itself; it is evaluated once more before an error is believed (R4). */
-#define wait_event(t, wq, deadline, cond)                                                          \
+#define wait_event(t, wq, deadline, cond) wait_event_mask(t, wq, ~0u, deadline, cond)
+/* Woken only for some EPOLL* events. */
+#define wait_event_mask(t, wq, events, deadline, cond)                                             \
 	({                                                                                         \
 		struct waiter wait_event_w_;                                                       \
 		int wait_event_r_ = 0;                                                             \
 		if (!(cond)) {                                                                     \
-			wait_begin(&wait_event_w_, (wq), (t));                                     \
+			wait_add(&wait_event_w_, (wq), WAIT_TASK, (t), (events));                  \
 			while (!(cond)) {                                                          \
 				wait_event_r_ = wait_sleep((t), WAIT_INTERRUPTIBLE, (deadline));   \
 				if (wait_event_r_) {                                               \

@@ -138,8 +138,10 @@ static inline bool sock_opt(const struct sock *s, enum sock_opt o)
 
 /* Sleeps on the socket until cond holds; timeo in ns, 0 for ever. -EAGAIN on timeout, -EINTR or
  * -ERESTARTSYS as Linux's sock_intr_errno. */
-#define sock_wait(s, timeo, cond)                                                                  \
-	sock_wait_result(wait_event(current, &(s)->wq, sock_deadline(timeo), cond), (timeo))
+#define sock_wait(s, events, timeo, cond)                                                           \
+	sock_wait_result(wait_event_mask(current, &(s)->wq, events, sock_deadline(timeo), cond), (timeo))
+#define SOCK_EV_IN (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+#define SOCK_EV_OUT (EPOLLOUT | EPOLLWRNORM | EPOLLHUP | EPOLLERR)
 uint64_t sock_deadline(uint64_t timeo);
 int sock_wait_result(int r, uint64_t timeo);
 

@@ -68,7 +68,7 @@ int sock_wait_wmem(struct sock *s, bool nonblock)
 {
 	if (has_wmem(s))
 		return 0;
-	return nonblock ? -EAGAIN : sock_wait(s, s->sndtimeo, has_wmem(s));
+	return nonblock ? -EAGAIN : sock_wait(s, SOCK_EV_OUT, s->sndtimeo, has_wmem(s));
 }
 
 /* What an empty queue means now: 0 end of file, an error, or -EAGAIN for "wait". */
@@ -218,7 +218,7 @@ static int wait_input(struct sock *s, int flags, uint64_t deadline)
 {
 	if (flags & MSG_DONTWAIT)
 		return -EAGAIN;
-	return sock_wait_result(wait_event(current, &s->wq, deadline, has_input(s)), s->rcvtimeo);
+	return sock_wait_result(wait_event_mask(current, &s->wq, SOCK_EV_IN, deadline, has_input(s)), s->rcvtimeo);
 }
 
 int64_t stream_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)

@@ -322,7 +322,7 @@ static int connect_wait(struct sock *s, bool nonblock)
 
 	if (nonblock)
 		return -EINPROGRESS;
-	r = sock_wait(s, s->sndtimeo, connect_over(s));
+	r = sock_wait(s, SOCK_EV_OUT, s->sndtimeo, connect_over(s));
 	if (r)
 		return r == -EAGAIN ? -EINPROGRESS : r;
 	r = sock_take_err(s);
@@ -404,7 +404,7 @@ static int tcp_accept(struct sock *s, bool nonblock, struct sock **out)
 		}
 		if (r != -EAGAIN || nonblock)
 			return r;
-		r = sock_wait(s, s->rcvtimeo, has_connection(s));
+		r = sock_wait(s, SOCK_EV_IN, s->rcvtimeo, has_connection(s));
 		if (r)
 			return r;
 	}
@@ -449,7 +449,7 @@ static int may_send(struct sock *s, int flags)
 	if (READ_ONCE(s->state) == ST_CONNECTING) {
 		if (flags & MSG_DONTWAIT)
 			return -EAGAIN;
-		r = sock_wait(s, s->sndtimeo, connect_over(s));
+		r = sock_wait(s, SOCK_EV_OUT, s->sndtimeo, connect_over(s));
 		if (r)
 			return r;
 	}

@@ -293,7 +293,7 @@ static int unix_accept(struct sock *s, bool nonblock, struct sock **out)
 		}
 		if (r != -EAGAIN || nonblock)
 			return r;
-		r = sock_wait(s, s->rcvtimeo, has_connection(s));
+		r = sock_wait(s, SOCK_EV_IN, s->rcvtimeo, has_connection(s));
 		if (r)
 			return r;
 	}
