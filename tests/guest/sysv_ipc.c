@@ -78,8 +78,9 @@ static void sem(void)
 		exit(0);
 	}
 	usleep(30000);
-	SHOW(semctl(id, 0, IPC_RMID));
-	wait(&st);
+	st = semctl(id, 0, IPC_RMID);
+	wait(NULL);
+	printf("rmid %d\n", st);
 	SHOW(semop(id, &inc, 1));
 }
 

@@ -286,6 +286,33 @@ static void ev_opfail(struct pl_thr *t, struct pl_event *ev, uint32_t nops)
 	ev->op.len = t->queue[q].len;
 }
 
+static void lent_put_all(struct pl_thr *t, const uint8_t *lent)
+{
+	for (unsigned i = 0; i < PL_OPS_MAX; i++)
+		if (lent[i])
+			lent_put(t->s, lent[i]);
+}
+
+/* Before a kick is reported: every event says that the queued ops are done. 1, or as run_once. */
+static int run_queue(struct pl_thr *t, struct pl_event *ev)
+{
+	uint8_t lent[PL_OPS_MAX] = {0};
+	uint32_t nops = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < t->nqueue && !r; i++)
+		r = op_compose(t, &nops, &t->queue[i], lent);
+	if (!r)
+		r = stub_run(t, nops);
+	lent_put_all(t, lent);
+	if (r >= 0 && (uint32_t)r < nops)
+		ev_opfail(t, ev, nops);
+	t->nqueue = 0;
+	if (r < 0)
+		return r;
+	return (uint32_t)r < nops ? 0 : 1;
+}
+
 static int run_once(struct pl_thr *t, struct pl_event *ev)
 {
 	uint8_t lent[PL_OPS_MAX] = {0};
@@ -293,9 +320,12 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 	int r;
 
 	__atomic_store_n(&t->running, 1, __ATOMIC_SEQ_CST);
-	if (!t->hidden && take_kick(t, ev)) {
-		__atomic_store_n(&t->running, 0, __ATOMIC_RELAXED);
-		return 0;
+	if (!t->hidden && __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST)) {
+		r = t->nqueue ? run_queue(t, ev) : 1;
+		if (r != 1 || take_kick(t, ev)) {
+			__atomic_store_n(&t->running, 0, __ATOMIC_RELAXED);
+			return r < 0 ? r : 0;
+		}
 	}
 	r = post_resume(t, &nops, lent);
 	t->blocked_last = false;
@@ -304,9 +334,7 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 	__atomic_store_n(&t->running, 0, __ATOMIC_RELAXED);
 	if (nops) {
 		orders_end(t);
-		for (unsigned i = 0; i < PL_OPS_MAX; i++)
-			if (lent[i])
-				lent_put(t->s, lent[i]);
+		lent_put_all(t, lent);
 	}
 	if (r) {
 		t->nqueue = 0;

@@ -121,13 +121,7 @@ int clock_read(struct task *t, int clock, uint64_t *ns)
 	case CLOCK_TAI:
 		*ns = (uint64_t)(h_clock_ns(clock) + ns_offset(t, clock));
 		return 0;
-	case CLOCK_REALTIME_ALARM:
-		*ns = (uint64_t)h_clock_ns(CLOCK_REALTIME);
-		return 0;
-	case CLOCK_BOOTTIME_ALARM:
-		*ns = (uint64_t)(h_clock_ns(CLOCK_BOOTTIME) + ns_offset(t, clock));
-		return 0;
-	default:
+	default:	/* the alarm clocks too: there is no real-time clock device */
 		return -EINVAL;
 	}
 }
@@ -157,9 +151,6 @@ int clock_timer_base(struct task *t, int clock)
 		return clock;
 	case CLOCK_REALTIME_ALARM:
 	case CLOCK_BOOTTIME_ALARM:
-		if (!task_capable(t, CAP_WAKE_ALARM))
-			return -EPERM;
-		return clock == CLOCK_REALTIME_ALARM ? CLOCK_REALTIME : CLOCK_BOOTTIME;
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_REALTIME_COARSE:
 	case CLOCK_MONOTONIC_COARSE:
