@@ -10,6 +10,11 @@
 
 int net_init(void);	/* once, before guests run */
 
+/* A file of /proc/PID/net: its name follows "net/" in the entry's path. */
+struct buf;
+struct pseudo_ctx;
+int proc_net_show(const struct pseudo_ctx *c, struct buf *b);
+
 struct net {
 	struct mutex lock;			/* RANK_OBJECT */
 	struct list abstract[UNIX_BUCKETS];	/* struct unix_sock.hash_link */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Texts of /proc/net. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include "lib/fmt.h"
+#include "sentry/fs/pseudo/pseudo.h"
 #include "sentry/net/inet/inet.h"
 #include "sentry/net/net.h"
 #include "sentry/net/unix/unix.h"
@@ -169,4 +171,16 @@ bool net_show(struct net_ns *ns, const char *name, struct buf *b)
 		return false;
 	}
 	return true;
+}
+
+int proc_net_show(const struct pseudo_ctx *c, struct buf *b)
+{
+	struct nsproxy *ns = c->task ? task_ns_get(c->task) : NULL;
+	bool known;
+
+	if (!ns)
+		return -ESRCH;
+	known = net_show(ns->net, c->e->path + sizeof("net/") - 1, b);
+	nsproxy_put(ns);
+	return known ? 0 : -ENOENT;
 }

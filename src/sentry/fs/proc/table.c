@@ -9,6 +9,7 @@
 #include "sentry/fs/proc/pid.h"
 #include "sentry/fs/proc/sysctl.h"
 #include "sentry/fs/proc/system.h"
+#include "sentry/net/net.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80
@@ -18,6 +19,7 @@
 #define RW (S_IFREG | 0644)
 #define USER (S_IFREG | 0400)
 #define LNK (S_IFLNK | 0777)
+#define NET(name) {.path = "net/" name, .show = proc_net_show}
 #define FIXED(name, id) {.path = name, .show = proc_fixed, .arg = id}
 #define NS(name, flag)                                                                             \
 	{.path = "ns/" name, .mode = LNK, .arg = flag, .readlink = proc_pid_ns_readlink,           \
@@ -132,6 +134,22 @@ static const struct pseudo_entry pid_entries[] = {
 	{.path = "mounts", .show = proc_pid_mounts},
 	{.path = "mountinfo", .show = proc_pid_mountinfo},
 	{.path = "mountstats", .mode = USER, .show = proc_pid_mountstats},
+	NET("arp"),
+	NET("dev"),
+	NET("if_inet6"),
+	NET("ipv6_route"),
+	NET("netlink"),
+	NET("packet"),
+	NET("protocols"),
+	NET("raw"),
+	NET("route"),
+	NET("sockstat"),
+	NET("tcp"),
+	NET("tcp6"),
+	NET("udp"),
+	NET("udp6"),
+	NET("unix"),
+	NET("wireless"),
 	NS("cgroup", CLONE_NEWCGROUP),
 	NS("ipc", CLONE_NEWIPC),
 	NS("mnt", CLONE_NEWNS),
