@@ -332,7 +332,7 @@ static int conclude(const struct relay *r)
 	}
 	say_limits(r);
 	if (m->c && m->text_len)
-		say("%llu file%s written under %s %s discarded; use -v %s:%s to keep them",
+		say("%llu file%s written under %s %s discarded; use -v %s:%s:rw to keep them",
 		    (unsigned long long)m->c, m->c == 1 ? "" : "s", safe_text(m, text),
 		    m->c == 1 ? "was" : "were", text, text);
 	return exit_status(m->a);

@@ -69,7 +69,7 @@ void control_send_exit(int32_t status)
 	char dir[CTL_TEXT_MAX];
 
 	m.d = outcome_hit();
-	if (m.b == CTL_R_NORMAL && (m.d & CTL_HIT_MEMORY) && outcome_oom_killed_init())
+	if (m.b == CTL_R_NORMAL && (m.d & CTL_HIT_MEMORY))
 		m.b = CTL_R_OOM;
 	m.c = outcome_dropped_files(dir, sizeof(dir));
 	set_text(&m, dir, strnlen(dir, sizeof(dir)));

@@ -96,7 +96,6 @@ static void start_kernel(void)
 	STEP("sockets", net_init());
 	STEP("host files", gofer_client_init(spec.fds.channels, spec.fds.n_channels));
 	gofer_map_ids(spec.host_uid, spec.uid, spec.host_gid, spec.gid);
-	outcome_init(&spec);
 }
 
 /* Standard streams: donated descriptors, the sandbox's own terminal, or nothing. */

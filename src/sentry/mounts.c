@@ -13,6 +13,7 @@
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/sys/sys.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/outcome.h"
 #include "sentry/task/ns.h"
 #include "sentry/tty/tty.h"
 #include "sentry/vfs/names.h"
@@ -39,6 +40,8 @@ static int make_overlay(const struct boot_mount *m, struct super **out)
 		return err;
 	err = overlay_super_create(&lower, 1, m->size, out);
 	super_put(lower);
+	if (!err)
+		outcome_add_overlay(*out, m->target);
 	return err;
 }
 
@@ -162,7 +165,9 @@ static int make_dir(const struct boot_spec *s, const struct path *root, const st
 	if (err)
 		return err;
 	struct inode *i = p.dentry->inode;
-	struct iattr a = {.valid = ATTR_MODE | ATTR_UID | ATTR_GID, .mode = m->mode, .uid = s->uid, .gid = s->gid};
+	struct iattr a = {.valid = ATTR_MODE | ATTR_UID | ATTR_GID, .mode = m->mode};
+	if (m->flags & BOOT_MNT_F_USER)
+		a.uid = s->uid, a.gid = s->gid;
 	mutex_lock(&i->lock);
 	err = inode_ops(i)->setattr ? inode_ops(i)->setattr(i, &a) : inode_set_attr(i, &a);
 	mutex_unlock(&i->lock);

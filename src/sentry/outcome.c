@@ -1,38 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sentry/outcome.h"
 
-#include <string.h>
-
+#include "lib/fmt.h"
 #include "proto/control.h"
 #include "sentry/core/charge.h"
-#include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/fs/overlay/overlay.h"
 
-static uint32_t hits;		/* a: CTL_HIT_* */
+#define MAX_OVERLAYS 128u
 
-void outcome_init(const struct boot_spec *s)
+_Static_assert(LIMIT_MEMORY == CTL_HIT_MEMORY && LIMIT_PIDS == CTL_HIT_PIDS &&
+	       LIMIT_DISK == CTL_HIT_DISK, "limits are told as they are noted");
+
+/* Written while there is one thread, read at the end. */
+static struct {
+	struct super *sb;	/* a reference */
+	const char *target;
+} overlays[MAX_OVERLAYS];
+static unsigned n_overlays;
+
+void outcome_add_overlay(struct super *sb, const char *target)
 {
-	(void)s;
-}
-
-void outcome_note(uint32_t hit)
-{
-	if (!(__atomic_load_n(&hits, __ATOMIC_RELAXED) & hit))
-		__atomic_fetch_or(&hits, hit, __ATOMIC_RELAXED);
+	if (n_overlays == MAX_OVERLAYS)
+		return;
+	super_get(sb);
+	overlays[n_overlays].sb = sb;
+	overlays[n_overlays++].target = target;
 }
 
 uint32_t outcome_hit(void)
 {
-	return __atomic_load_n(&hits, __ATOMIC_RELAXED);
-}
-
-bool outcome_oom_killed_init(void)
-{
-	return outcome_hit() & CTL_HIT_MEMORY;
+	return limit_noted();
 }
 
 uint64_t outcome_dropped_files(char *dir, size_t cap)
 {
-	if (cap)
-		*dir = 0;
-	return 0;
+	uint64_t total = 0, most = 0;
+
+	fmt_n(dir, cap, "%s", "");
+	for (unsigned i = 0; i < n_overlays; i++) {
+		uint64_t n = overlay_files_written(overlays[i].sb);
+
+		total += n;
+		if (n > most) {
+			most = n;
+			fmt_n(dir, cap, "%s", overlays[i].target);
+		}
+	}
+	return total;
 }

@@ -50,6 +50,19 @@ static bool over(const struct charge_state *c, enum charge_kind k)
 	return c->limit && sum > c->limit;
 }
 
+static uint32_t noted;		/* a: LIMIT_* */
+
+void limit_note(uint32_t limit)
+{
+	if (!(__atomic_load_n(&noted, __ATOMIC_RELAXED) & limit))
+		__atomic_fetch_or(&noted, limit, __ATOMIC_RELAXED);
+}
+
+uint32_t limit_noted(void)
+{
+	return __atomic_load_n(&noted, __ATOMIC_RELAXED);
+}
+
 int charge(enum charge_kind k, uint64_t bytes)
 {
 	struct charge_state *c = &kheap_root->charge;
@@ -66,6 +79,7 @@ int charge(enum charge_kind k, uint64_t bytes)
 			return 0;
 	}
 	uncharge(k, bytes);
+	limit_note(k == CHARGE_FILE ? LIMIT_DISK : LIMIT_MEMORY);
 	return -ENOMEM;
 }
 

@@ -11,6 +11,13 @@ enum charge_kind { CHARGE_KERNEL, CHARGE_FILE, CHARGE_ANON, CHARGE_KINDS };
 
 must_check int charge_init(uint64_t limit_bytes /* 0: none */, uint64_t file_limit_bytes);
 must_check int charge(enum charge_kind k, uint64_t bytes);	/* 0 or -ENOMEM */
+/* Limits that refused something at least once, for the launcher's last words: the numbers of
+ * CTL_HIT_* (proto/control.h). charge() notes its own. */
+#define LIMIT_MEMORY (1u << 0)
+#define LIMIT_PIDS (1u << 1)
+#define LIMIT_DISK (1u << 2)
+void limit_note(uint32_t limit);
+uint32_t limit_noted(void);
 void uncharge(enum charge_kind k, uint64_t bytes);
 uint64_t charge_used(enum charge_kind k);
 uint64_t charge_limit(void);

@@ -4,6 +4,7 @@
  * published under the tasks and sighand locks in one step; only then does its Sentry thread start.
  * Any CLONE_VM child shares the space, whether or not it is a thread (R6).
  */
+#include "sentry/core/charge.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/task/clone.h"
 #include <errno.h>
@@ -142,8 +143,10 @@ static int check_limits(struct task *t)
 	if (ucount_nproc(t->cred->uid) >= task_rlimit(t, RLIMIT_NPROC) &&
 	    !task_capable(t, CAP_SYS_RESOURCE) && !task_capable(t, CAP_SYS_ADMIN))
 		return -EAGAIN;
-	if (max_tasks && __atomic_load_n(&task_root->nr_tasks, __ATOMIC_RELAXED) >= max_tasks)
+	if (max_tasks && __atomic_load_n(&task_root->nr_tasks, __ATOMIC_RELAXED) >= max_tasks) {
+		limit_note(LIMIT_PIDS);
 		return -EAGAIN;
+	}
 	return 0;
 }
 

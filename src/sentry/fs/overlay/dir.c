@@ -81,7 +81,11 @@ int overlay_create(struct inode *dir, const char *name, size_t len, uint32_t mod
 {
 	int r = prepare(dir);
 
-	return r ? r : tmpfs_create(dir, name, len, mode, rdev, cred, out);
+	if (!r)
+		r = tmpfs_create(dir, name, len, mode, rdev, cred, out);
+	if (!r && S_ISREG(mode) && !memmem(name, len, ".pyc", 4))
+		overlay_count(to_tnode(*out));
+	return r;
 }
 
 int overlay_mkdir(struct inode *dir, const char *name, size_t len, uint32_t mode,
@@ -97,7 +101,11 @@ int overlay_symlink(struct inode *dir, const char *name, size_t len, const char 
 {
 	int r = prepare(dir);
 
-	return r ? r : tmpfs_symlink(dir, name, len, target, cred, out);
+	if (!r)
+		r = tmpfs_symlink(dir, name, len, target, cred, out);
+	if (!r)
+		overlay_count(to_tnode(*out));
+	return r;
 }
 
 int overlay_link(struct inode *dir, const char *name, size_t len, struct inode *target)

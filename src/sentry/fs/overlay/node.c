@@ -208,7 +208,27 @@ int overlay_data_up(struct tnode *n, uint64_t keep)
 		return r;
 	}
 	__atomic_store_n(&n->low->data_up, true, __ATOMIC_RELEASE);
+	overlay_count(n);
 	return 0;
+}
+
+void overlay_count(struct tnode *n)
+{
+	if (!__atomic_exchange_n(&n->counted, true, __ATOMIC_RELAXED))
+		__atomic_fetch_add(&overlay_sb(&n->inode)->written, 1, __ATOMIC_RELAXED);
+}
+
+void overlay_uncount(struct tnode *n)
+{
+	if (__atomic_exchange_n(&n->counted, false, __ATOMIC_RELAXED))
+		__atomic_fetch_sub(&overlay_sb(&n->inode)->written, 1, __ATOMIC_RELAXED);
+}
+
+uint64_t overlay_files_written(struct super *sb)
+{
+	const struct overlay_super *ov = sb->priv;
+
+	return __atomic_load_n(&ov->written, __ATOMIC_RELAXED);
 }
 
 /* Copies every extended attribute, so that the node's own set is the whole. */

@@ -9,3 +9,6 @@
  * size: limit of what is written, in bytes, 0 for none. */
 must_check int overlay_super_create(struct super *const *lower, unsigned n, uint64_t size,
 				    struct super **out);
+/* Files and links that exist in the memory layer only, or with other content than below; not what
+ * Python caches for itself (*.pyc). */
+uint64_t overlay_files_written(struct super *sb);

@@ -32,6 +32,7 @@ struct overlay_super {
 	uint32_t n;
 	struct super *lower[OVERLAY_LAYERS_MAX];	/* owned */
 	uint64_t main_dev;
+	uint64_t written;		/* a: nodes with `counted` */
 };
 
 static inline struct overlay_super *overlay_sb(const struct inode *i)
@@ -56,6 +57,8 @@ must_check int overlay_meta_up(struct tnode *n);
 must_check int overlay_data_up(struct tnode *n, uint64_t keep);	/* inode locked */
 must_check int overlay_xattr_up(struct tnode *n);
 void overlay_unpin(struct tnode *n);
+void overlay_count(struct tnode *n);
+void overlay_uncount(struct tnode *n);
 uint64_t overlay_ino(const struct overlay_super *ov, uint64_t dev, uint64_t ino);
 int inode_stat(struct inode *i, struct kstat *st);
 

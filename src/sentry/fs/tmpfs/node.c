@@ -62,6 +62,7 @@ void tmpfs_destroy(struct inode *i)
 	struct tnode *n = to_tnode(i);
 	struct tmpfs_super *ts = tmpfs_sb(i);
 
+	overlay_uncount(n);
 	if (n->low)
 		overlay_node_gone(n);
 	if (S_ISDIR(i->mode))

@@ -64,6 +64,7 @@ struct tnode {
 	struct list xattrs;	/* inode.lock */
 	uint32_t xattr_bytes;
 	struct tlower *low;	/* the overlay's part; owned by it */
+	bool counted;		/* a: among the overlay's written files */
 };
 
 struct tmpfs_super {
