@@ -147,10 +147,11 @@ def test_timeout(fake):
 
 
 def test_timeout_of_a_sentry_that_hangs(fake):
-    before = set(processes())
-    p = run(fake, "--timeout", "300ms", "hang")
-    assert p.returncode == 124
-    assert not set(processes()) - before
+    p = start(fake, "--timeout", "600ms", "hang")
+    ours = children(p.pid)
+    p.communicate(timeout=20)
+    assert p.returncode == 124 and len(ours) == 2
+    assert not ours & set(processes())
 
 
 def children(pid):

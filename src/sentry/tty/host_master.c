@@ -106,7 +106,7 @@ bool tty_host_drained(void)
 int tty_host_master(int hfd, unsigned rows, unsigned cols, struct tty **out)
 {
 	struct bridge *b = &bridge;
-	int err = tty_create(&b->tty);
+	int err = devpts_new(NULL, &b->tty);
 
 	if (err)
 		return err;

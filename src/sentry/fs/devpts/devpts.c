@@ -177,7 +177,7 @@ const struct file_ops devpts_dir_file_ops = {.iterate = devpts_iterate, .llseek 
 
 int devpts_new(struct inode *ptmx, struct tty **out)
 {
-	struct devpts *d = ptmx->sb && ptmx->iops == IOPS_devpts ? ptmx->sb->priv : main_devpts;
+	struct devpts *d = ptmx && ptmx->sb && ptmx->iops == IOPS_devpts ? ptmx->sb->priv : main_devpts;
 	struct tty *t;
 
 	if (!d)
