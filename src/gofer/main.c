@@ -62,20 +62,34 @@ static int read_root(struct root_spec *root)
 	return 0;
 }
 
-/* Closes everything but stderr, the control socket and what came over it. */
+static bool is_ours(const struct boot *b, int hfd)
+{
+	bool ours = hfd == 2 || hfd == GOFER_CONTROL_HFD;
+
+	for (unsigned i = 0; i < nchannels; i++)
+		ours |= channels[i].hfd == hfd;
+	for (unsigned i = 0; i < b->nroots; i++)
+		ours |= b->roots[i].hfd == hfd;
+	return ours;
+}
+
+/* Closes everything but stderr, the control socket and what came over it, gap by gap. */
 static void close_others(const struct boot *b)
 {
-	for (int hfd = 0; hfd < 4096; hfd++) {
-		bool ours = hfd == 2 || hfd == GOFER_CONTROL_HFD;
+	int last = GOFER_CONTROL_HFD, from = 0;
 
-		for (unsigned i = 0; i < nchannels; i++)
-			ours |= channels[i].hfd == hfd;
-		for (unsigned i = 0; i < b->nroots; i++)
-			ours |= b->roots[i].hfd == hfd;
-		if (!ours)
-			(void)h_close(hfd);
+	for (unsigned i = 0; i < nchannels; i++)
+		last = max(last, channels[i].hfd);
+	for (unsigned i = 0; i < b->nroots; i++)
+		last = max(last, b->roots[i].hfd);
+	for (int hfd = 0; hfd <= last; hfd++) {
+		if (!is_ours(b, hfd))
+			continue;
+		if (hfd > from)
+			(void)h_close_range((unsigned)from, (unsigned)hfd - 1, 0);
+		from = hfd + 1;
 	}
-	(void)h_close_range(4096, ~0u, 0);
+	(void)h_close_range((unsigned)from, ~0u, 0);
 }
 
 static int make_table(const struct boot *b)
