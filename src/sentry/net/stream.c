@@ -145,7 +145,7 @@ static int take_scm_locked(struct skb *b, struct scm **got, bool peek)
 
 /* One look at the queue: up to `want` bytes behind the first `skip`, in up to TAKE_MAX pieces. */
 static unsigned gather_locked(struct sock *s, uint64_t want, uint64_t skip, bool peek, bool check_creds,
-			      struct take *out, struct scm **got, bool *stop)
+			      struct take *out, struct scm **got, bool *stop, struct list *marks)
 {
 	struct skb *b, *tmp;
 	unsigned n = 0;
@@ -154,6 +154,17 @@ static unsigned gather_locked(struct sock *s, uint64_t want, uint64_t skip, bool
 		uint32_t len = b->len - b->off, off = b->off, use;
 		int r;
 
+		if (b->oob && !sock_opt(s, SKO_OOBINLINE)) {
+			if (n) {	/* reads stop at the mark */
+				*stop = true;
+				break;
+			}
+			if (!peek) {
+				rxq_del_locked(s, b);
+				list_add_tail(marks, &b->link);
+			}
+			continue;
+		}
 		if (skip >= len && peek && len) {
 			skip -= len;
 			continue;
@@ -226,6 +237,7 @@ int64_t stream_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
 	uint64_t target, want, deadline = sock_deadline(s->rcvtimeo);
 	bool peek = flags & MSG_PEEK, discard = flags & MSG_TRUNC && s->family != AF_UNIX, stop = false;
 	struct take takes[TAKE_MAX];
+	struct list marks = LIST_INIT(marks);	/* of urgent data, passed over */
 	struct scm *got = NULL;
 	int64_t done = 0, r = 0;
 
@@ -239,7 +251,7 @@ int64_t stream_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
 		if (r)
 			break;
 		mutex_lock(&s->lock);
-		n = gather_locked(s, want, peek ? (uint64_t)done : 0, peek, sock_opt(s, SKO_PASSCRED), takes, &got, &stop);
+		n = gather_locked(s, want, peek ? (uint64_t)done : 0, peek, sock_opt(s, SKO_PASSCRED), takes, &got, &stop, &marks);
 		r = n || stop ? 1 : empty_result(s);
 		mutex_unlock(&s->lock);
 		if (n) {
@@ -258,6 +270,7 @@ int64_t stream_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
 		if (r)
 			break;
 	}
+	skb_list_free(&marks);
 	if (m && !m->scm)
 		m->scm = got;
 	else

@@ -204,6 +204,8 @@ static int finish_open(const struct path *p, unsigned flags, int acc, bool creat
 		file_free_unopened(f);
 		return r;
 	}
+	if (!(flags & O_PATH))
+		notify_child(p->dentry, IN_OPEN, 0);
 	if ((flags & O_TRUNC) && !created && !(flags & O_PATH)) {
 		r = truncate_opened(f);
 		if (r) {
@@ -211,8 +213,6 @@ static int finish_open(const struct path *p, unsigned flags, int acc, bool creat
 			return r;
 		}
 	}
-	if (!(flags & O_PATH))
-		notify_child(p->dentry, IN_OPEN, 0);
 	*out = f;
 	return 0;
 }

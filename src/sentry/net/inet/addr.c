@@ -94,11 +94,11 @@ int inet_parse(const struct sock *s, const void *addr, uint32_t len, struct inet
 	memcpy(&family, addr, sizeof(family));
 	if (family == AF_UNSPEC)
 		return 1;
-	if (family != s->family && !(family == AF_INET && s->family == AF_INET6 && s->type == SOCK_DGRAM))
-		return -EAFNOSUPPORT;
-	if (family == AF_INET) {
+	if (s->family == AF_INET || (family == AF_INET && s->type == SOCK_DGRAM)) {
 		if (len < sizeof(in))
 			return -EINVAL;
+		if (family != AF_INET)
+			return -EAFNOSUPPORT;
 		memcpy(&in, addr, sizeof(in));
 		memcpy(out->b, v4_prefix, sizeof(v4_prefix));
 		memcpy(out->b + 12, &in.sin_addr, 4);
@@ -107,6 +107,8 @@ int inet_parse(const struct sock *s, const void *addr, uint32_t len, struct inet
 	}
 	if (len < 24)	/* SIN6_LEN_RFC2133 */
 		return -EINVAL;
+	if (family != AF_INET6)
+		return -EAFNOSUPPORT;
 	memcpy(&in6, addr, 24);
 	memcpy(out->b, &in6.sin6_addr, 16);
 	out->port = ntohs(in6.sin6_port);
@@ -218,7 +220,7 @@ static void link_locked(struct net *n, struct sock *s, const struct inet_addr *l
 	list_add_tail(port_bucket(n, proto_of(s), la->port), &s->inet->port_link);
 }
 
-static int bind_to(struct sock *s, struct inet_addr *la, bool addr_given)
+static int bind_to(struct sock *s, struct inet_addr *la, bool by_user)
 {
 	struct net *n = net_of(s->net);
 	int r = 0;
@@ -235,7 +237,8 @@ static int bind_to(struct sock *s, struct inet_addr *la, bool addr_given)
 		r = -EADDRINUSE;
 	if (r == 0) {
 		link_locked(n, s, la);
-		s->inet->bound_addr = addr_given;
+		s->inet->bound_addr = by_user && !inet_is_any(la);
+		s->inet->bound_port = by_user;
 	}
 	mutex_unlock(&n->lock);
 	mutex_unlock(&s->lock);
@@ -264,7 +267,7 @@ int inet_bind(struct sock *s, struct task *t, const void *addr, uint32_t len)
 		return -EINVAL;
 	if (la.port && la.port < PORT_PRIVILEGED && !cred_ns_capable(t->cred, s->net->user_ns, CAP_NET_BIND_SERVICE))
 		return -EACCES;
-	return bind_to(s, &la, !inet_is_any(&la));
+	return bind_to(s, &la, true);
 }
 
 int inet_autobind(struct sock *s)
@@ -300,6 +303,22 @@ void inet_unbind(struct sock *s)
 	list_del(&s->inet->port_link);
 	s->inet->bound = false;
 	mutex_unlock(&n->lock);
+}
+
+/* A connection came to nothing: what bind(2) did not set is free again. */
+void inet_unbind_auto(struct sock *s)
+{
+	struct inet_sock *is = s->inet;
+
+	if (!is->bound_port) {
+		inet_unbind(s);
+		is->local.port = 0;
+	}
+	if (!is->bound_addr) {
+		memset(is->local.b + 12, 0, 4);
+		if (s->family == AF_INET6)
+			memset(is->local.b, 0, 16);
+	}
 }
 
 /* How well a socket fits a packet; -1 not at all. A listener has no remote end. */

@@ -16,7 +16,9 @@ struct inet_addr {
 struct inet_sock {
 	struct inet_addr local, remote;	/* sock.lock; local also under the net's lock while bound */
 	bool bound;			/* net's lock: port_link is in the table */
-	bool bound_addr;		/* local address was given by bind */
+	bool bound_addr, bound_port;	/* local address and port were given by bind */
+	bool urgent;			/* sock.lock: urgent_byte has come and was not read */
+	uint8_t urgent_byte;
 	struct list port_link;		/* net's lock */
 	struct sock *sock;		/* I: borrowed */
 	struct list pending;		/* listener's lock: sockets whose connect waits for room */
@@ -46,6 +48,7 @@ must_check int inet_autobind(struct sock *s);
 /* A connection's end takes its listener's port. */
 void inet_share_port(struct sock *s);
 void inet_unbind(struct sock *s);
+void inet_unbind_auto(struct sock *s);	/* sock.lock held or nobody else uses s */
 /* Who gets what is sent to `to` from `from`; a reference, or NULL. */
 struct sock *inet_find(struct net *n, int proto, const struct inet_addr *to, const struct inet_addr *from);
 

@@ -292,6 +292,7 @@ static int connect_begin(struct sock *s, struct inet_addr *to)
 		mutex_lock(&s->lock);
 		s->state = ST_CLOSED;
 		s->inet->remote.port = 0;
+		inet_unbind_auto(s);
 		mutex_unlock(&s->lock);
 	}
 	sock_put(l);
@@ -308,6 +309,9 @@ static void disconnect(struct sock *s)
 	s->dead = false;
 	s->shut = 0, s->done = false, s->err = 0;
 	s->inet->remote.port = 0;
+	if (s->inet->bound_port)
+		inet_share_port(s);
+	inet_unbind_auto(s);
 	mutex_unlock(&s->lock);
 }
 
@@ -415,13 +419,17 @@ static int tcp_accept(struct sock *s, bool nonblock, struct sock **out)
 static int queue_to_peer(struct sock *s, struct skb *b)
 {
 	struct sock *peer = sock_peer_get(s);
-	bool gone;
+	bool gone, oob = b->oob;
 
 	if (!peer)
 		return -EPIPE;
 	mutex_lock(&peer->lock);
 	gone = peer->dead;
 	if (!gone) {
+		if (b->oob) {
+			peer->inet->urgent = true;
+			peer->inet->urgent_byte = (uint8_t)b->data[0];
+		}
 		rxq_add_locked(peer, b);
 		peer->inet->segs_in++;
 		peer->inet->bytes_in += b->len;
@@ -436,7 +444,7 @@ static int queue_to_peer(struct sock *s, struct skb *b)
 	} else {
 		s->inet->segs_out++;
 		s->inet->bytes_out += b->len;
-		sock_wake(peer, EPOLLIN | EPOLLRDNORM);
+		sock_wake(peer, EPOLLIN | EPOLLRDNORM | (oob ? EPOLLPRI : 0));
 	}
 	sock_put(peer);
 	return 0;
@@ -467,6 +475,9 @@ static int64_t send_piece(struct sock *s, struct uio *u, int flags)
 	int64_t got;
 	int r = may_send(s, flags);
 
+	if ((flags & MSG_OOB) && n == u->left && n > 1)
+		n--;	/* the last byte is the urgent one, and goes by itself */
+
 	if (r == 0)
 		r = sock_wait_wmem(s, flags & MSG_DONTWAIT);
 	if (r == 0)
@@ -482,7 +493,7 @@ static int64_t send_piece(struct sock *s, struct uio *u, int flags)
 		return got ? got : -EFAULT;
 	}
 	b->len = (uint32_t)got;
-	b->oob = (flags & MSG_OOB) && !(u->left);
+	b->oob = (flags & MSG_OOB) && !u->left && n == 1;
 	r = queue_to_peer(s, b);
 	if (r) {
 		skb_put(b);
@@ -507,14 +518,33 @@ static int64_t tcp_send(struct sock *s, struct uio *u, struct sockmsg *m, int fl
 	return r < 0 ? r : 0;
 }
 
+/* The urgent byte, once. */
+static int64_t recv_urgent(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
+{
+	uint8_t byte;
+	bool have;
+
+	mutex_lock(&s->lock);
+	have = s->inet->urgent && !sock_opt(s, SKO_OOBINLINE);
+	byte = s->inet->urgent_byte;
+	if (have && !(flags & MSG_PEEK))
+		s->inet->urgent = false;
+	mutex_unlock(&s->lock);
+	if (!have)
+		return -EINVAL;
+	if (m)
+		m->flags |= MSG_OOB;
+	return u->left ? uio_put(u, &byte, 1) : 0;
+}
+
 static int64_t tcp_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
 {
 	int64_t r;
 
-	if (flags & MSG_OOB)
-		return -EINVAL;
 	if (READ_ONCE(s->state) == ST_LISTEN)
 		return -ENOTCONN;
+	if (flags & MSG_OOB)
+		return recv_urgent(s, u, m, flags);
 	if (READ_ONCE(s->state) == ST_CLOSED && !READ_ONCE(s->shut) && !READ_ONCE(s->err))
 		return -ENOTCONN;
 	r = stream_recv(s, u, m, flags);
@@ -531,6 +561,8 @@ static uint32_t tcp_poll(struct sock *s)
 		mask &= ~(uint32_t)(EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
 	if (READ_ONCE(s->state) == ST_CLOSED)
 		mask |= EPOLLOUT | EPOLLWRNORM;
+	if (READ_ONCE(s->inet->urgent))
+		mask |= EPOLLPRI;
 	return mask & ~(uint32_t)EPOLLWRBAND;
 }
 
@@ -545,12 +577,16 @@ static int64_t tcp_ioctl(struct sock *s, struct task *t, uint32_t cmd, uint64_t 
 			return -EINVAL;
 		mutex_lock(&s->lock);
 		list_for_each(b, &s->rxq, link)
-			v += (int)(b->len - b->off);
+			v += b->oob && !sock_opt(s, SKO_OOBINLINE) ? 0 : (int)(b->len - b->off);
 		mutex_unlock(&s->lock);
 		return put_user(t, UADDR(arg), v);
 	case SIOCOUTQ:
 		return put_user(t, UADDR(arg), v);	/* what is sent is there */
 	case SIOCATMARK:
+		mutex_lock(&s->lock);
+		b = list_first(&s->rxq, struct skb, link);
+		v = b && b->oob;
+		mutex_unlock(&s->lock);
 		return put_user(t, UADDR(arg), v);
 	}
 	return -ENOTTY;
