@@ -63,6 +63,8 @@ must_check int step_open(int dirfd, const char *name);
 must_check int step_reopen(int hfd, int flags);
 /* Creates a regular file below dirfd and opens it. */
 must_check int step_create(int dirfd, const char *name, int flags, unsigned mode);
+/* Creates a file without a name in the directory that dirfd holds. */
+must_check int step_tmpfile(int dirfd, unsigned mode);
 /* "N" for descriptor N, relative to the working directory. */
 #define FD_PATH_MAX 12
 const char *fd_path(char *buf, int hfd);
@@ -109,7 +111,8 @@ must_check int reply_node(struct channel *ch, struct href *node, int open_hfd);
 typedef int gofer_op_fn(struct channel *ch, struct wire_r *r);
 gofer_op_fn op_attach, op_walk, op_open, op_create, op_mkdir, op_mknod, op_symlink, op_link,
 	op_unlink, op_rename, op_setattr, op_getxattr, op_setxattr, op_listxattr, op_removexattr,
-	op_getfd, op_peek, op_siblings;
+	op_getfd, op_peek, op_siblings,
+	op_tmpfile;
 
 /* --- isolate.c ------------------------------------------------------------------------------ */
 

@@ -318,6 +318,28 @@ int op_create(struct channel *ch, struct wire_r *r)
 	return rc;
 }
 
+int op_tmpfile(struct channel *ch, struct wire_r *r)
+{
+	uint64_t id = wire_get_u64(r);
+	uint32_t mode = wire_get_u32(r), uid = wire_get_u32(r), gid = wire_get_u32(r);
+	struct href dir = {0};
+
+	if (!wire_done(r))
+		return -EPROTO;
+	int rc = dir_for_change(id, &dir);
+	if (rc)
+		return rc;
+	int hfd = step_tmpfile(dir.hfd, mode & 07777);
+	if (hfd < 0)
+		rc = hfd;
+	else
+		rc = new_node(ch, &dir, "", step_reopen(hfd, O_PATH), hfd, mode, uid, gid);
+	if (!rc)
+		handle_keep(ch->rep.pins[ch->rep.npins - 1].id, true);
+	handle_unpin(&dir);
+	return rc;
+}
+
 /* mkdir, mknod and symlink differ in one call. */
 static int make(struct channel *ch, struct wire_r *r, uint32_t op)
 {

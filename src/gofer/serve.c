@@ -27,6 +27,7 @@ static gofer_op_fn *const ops[GOFER_OP_END] = {
 	[GOFER_GETFD] = op_getfd,
 	[GOFER_PEEK] = op_peek,
 	[GOFER_SIBLINGS] = op_siblings,
+	[GOFER_TMPFILE] = op_tmpfile,
 };
 
 int reply_fd(struct reply *rep, int hfd, bool close_after)

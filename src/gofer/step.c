@@ -42,6 +42,11 @@ int step_create(int dirfd, const char *name, int flags, unsigned mode)
 	return h_openat2(dirfd, name, &how, sizeof(how));
 }
 
+int step_tmpfile(int dirfd, unsigned mode)
+{
+	return h_openat(dirfd, ".", O_TMPFILE | O_RDWR | OPEN_ALWAYS, mode);
+}
+
 const char *fd_path(char *buf, int hfd)
 {
 	fmt_n(buf, FD_PATH_MAX, "%d", hfd);

@@ -64,6 +64,8 @@ enum gofer_op {
 	GOFER_PEEK,		/* u64 dir, str name -> u64 dev, u64 ino, u64 born: what the name is now,
 				 * without a handle; born tells reused inode numbers apart */
 	GOFER_SIBLINGS,		/* u64 dir, u32 n, n * str -> n * (i32 status, node if 0) */
+	GOFER_TMPFILE,		/* u64 dir, u32 mode, u32 uid, u32 gid -> node without a name, open for
+				 * reading and writing; its descriptor is kept until it is forgotten */
 	GOFER_OP_END
 };
 

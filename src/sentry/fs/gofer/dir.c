@@ -190,6 +190,17 @@ static int gofer_mkdir(struct inode *dir, const char *name, size_t len, uint32_t
 	return make_end(&c, dir, out);
 }
 
+static int gofer_tmpfile(struct inode *dir, uint32_t mode, const struct cred *cred, struct inode **out)
+{
+	struct gcall c;
+
+	gcall_begin(&c, GOFER_TMPFILE);
+	wire_put_u64(&c.w, to_gofer(dir)->h);
+	wire_put_u32(&c.w, mode & 07777);
+	put_ids(&c, cred);
+	return make_end(&c, dir, out);
+}
+
 static int gofer_symlink(struct inode *dir, const char *name, size_t len, const char *target,
 			 const struct cred *cred, struct inode **out)
 {
@@ -300,6 +311,7 @@ const struct inode_ops gofer_inode_ops = {
 	.unlink = gofer_unlink,
 	.rmdir = gofer_rmdir,
 	.rename = gofer_rename,
+	.tmpfile = gofer_tmpfile,
 	.readlink = gofer_readlink,
 	.getattr = gofer_getattr,
 	.setattr = gofer_setattr,
