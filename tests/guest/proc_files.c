@@ -101,7 +101,9 @@ int main(int argc, char **argv)
 	printf("%o\n", st.st_mode & S_IFMT);
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	field(path, "pos");
-	printf("fds %d\n", entries("/proc/self/fd", 1));
+	int more = entries("/proc/self/fd", 1);
+	dup(0);
+	printf("fds %d\n", entries("/proc/self/fd", 1) - more);
 	printf("%s", slurp("/proc/self/comm"));
 	fd = open("/proc/self/comm", O_WRONLY);
 	SHOW(write(fd, "renamed", 7));

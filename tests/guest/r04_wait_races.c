@@ -48,7 +48,7 @@ int main(void)
 	struct sigaction sa = {.sa_handler = on_chld};
 	sigaction(SIGCHLD, &sa, NULL);
 	int eintr = 0, late = 0;
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 600; i++) {
 		chld = 0;
 		pid_t pid = fork();
 		if (pid == 0)
@@ -120,8 +120,8 @@ int main(void)
 		write(q[1], "x", 1);
 		int st;
 		waitpid(w[0], &st, 0);
-		if (WIFEXITED(st))
-			write(q[1], "x", 1);
+		/* it may have read the byte and died of the signal then */
+		write(q[1], "x", 1);
 		waitpid(w[1], &st, 0);
 		CHECK(st == 0);
 		close(q[0]);

@@ -73,6 +73,8 @@ int main(void)
 
 	pid = fork();
 	if (pid == 0) {
+		/* a stop from the terminal does nothing in an orphaned group */
+		setpgid(0, 0);
 		signal(SIGCONT, on_cont);
 		write(p[1], "r", 1);
 		raise(SIGTSTP);
