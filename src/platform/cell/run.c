@@ -46,6 +46,9 @@ int stub_run(struct pl_thr *t, uint32_t nops)
 	uint32_t kind, done;
 	int r;
 
+	pl_debug("thr %x: %u ops, first %u nr %u %llx %llx %llx", thr_id(t).v, nops, t->c->ops[0].kind,
+		 t->c->ops[0].nr, (unsigned long long)t->c->ops[0].a[0],
+		 (unsigned long long)t->c->ops[0].a[1], (unsigned long long)t->c->ops[0].a[2]);
 	stub_post(t, CACT_WAIT, nops);
 	r = stub_wait(t, true);
 	orders_end(t);
