@@ -48,6 +48,8 @@ enum pl_event_kind {
 	PL_EV_FAULT,		/* a synchronous fault of guest code: fault.* is set, registers are full */
 	PL_EV_INTR,		/* the answer to pl_kick: the guest was stopped between instructions */
 	PL_EV_OPFAIL,		/* a queued memory op failed: op.* is set; nothing after it was run */
+	PL_EV_COPYFAIL,		/* bytes that pl_copy_out or pl_bounce_out took did not reach the guest:
+				 * the page at op.addr faulted; the guest has not run on */
 	PL_EV_GONE,		/* the cell died; only pl_thread_put is allowed now */
 };
 
@@ -149,9 +151,16 @@ uint64_t pl_space_cputime(pl_space_t s);
 
 /* --- guest memory: the stopped thread t copies through its bounce area --------------------- */
 
-/* Bytes copied: less than n when a page faulted (then see pl_copy_fault). [stub] */
+/*
+ * Bytes copied: less than n when a page faulted (then see pl_copy_fault). [stub]
+ * Going out, they are mostly taken and travel with the next reply, before anything else that this
+ * thread does; the caller has checked the range, and a fault all the same is PL_EV_COPYFAIL.
+ * Where another guest thread may look for them before this one goes on, pl_flush comes first.
+ */
 must_check int64_t pl_copy_in(pl_thread_t t, void *dst, uint64_t src, size_t n);
 must_check int64_t pl_copy_out(pl_thread_t t, uint64_t dst, const void *src, size_t n);
+/* All bytes taken so far are in guest memory when it returns 0; -EFAULT. [stub] */
+must_check int pl_flush(pl_thread_t t);
 /* Copies up to a NUL (included in the count) or n bytes. [stub] */
 must_check int64_t pl_copy_in_str(pl_thread_t t, char *dst, uint64_t src, size_t n);
 /* Where the last short copy faulted, and whether it was a write. */

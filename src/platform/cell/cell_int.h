@@ -17,7 +17,7 @@
 
 #define PL_MAX_SPACES	4096u
 #define PL_MAX_THREADS	32768u
-#define PL_ORDERS_MAX	CELL_OPS_MAX
+#define PL_ORDERS_MAX	(CELL_OPS_MAX - CELL_PUTS_MAX)
 #define PL_TID_BUCKETS	4096u
 #define PL_STOP_TICKS	10	/* seconds a stopped thread may take for what it was told (I4) */
 
@@ -50,6 +50,16 @@ struct pl_thr {
 	uint32_t norders, order_next;		/* L */
 	uint32_t used;		/* a: orders of this reply that were used up; a private futex */
 	uint32_t busy;		/* L: the notary uses an order's file right now */
+
+	struct {
+		uint64_t dst;
+		uint32_t off, n;	/* of the bounce area */
+	} put[CELL_PUTS_MAX];		/* bytes that go out with the next reply */
+	uint32_t nput, put_used;
+	bool put_window;		/* some lie in the window */
+	bool put_failed;
+	uint64_t pre_addr;		/* bytes that came in with the call, for this event only */
+	uint32_t pre_len;
 
 	uint32_t rp, ev;	/* replies given, events seen */
 	bool blocked_last;	/* its last call slept: its stub need not spin for the reply */
@@ -182,6 +192,10 @@ must_check int orders_await(struct pl_thr *t, uint32_t n);
 struct cell_op *op_slot(struct pl_thr *t, uint32_t i);
 /* Runs nops ops and comes back: the number that succeeded, or -ESRCH. */
 must_check int stub_run(struct pl_thr *t, uint32_t nops);
+/* Lays the queued bytes out as ops before the others; returns their number. */
+uint32_t puts_compose(struct pl_thr *t);
+/* Some ops were run, `done` of `nput` queued copies among them; true if one of those failed. */
+bool puts_done(struct pl_thr *t, uint32_t nput, uint32_t done);
 void stub_post(struct pl_thr *t, uint32_t act, uint32_t nops);
 int64_t op_result(struct pl_thr *t, uint32_t i);
 

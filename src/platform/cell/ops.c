@@ -173,12 +173,35 @@ static bool copy_range(struct pl_thr *t, uint64_t addr, size_t n)
 	return false;
 }
 
+/* Bytes that were read with the call, if [src, src + n) is among them. */
+static const char *ahead(const struct pl_thr *t, uint64_t src, size_t n)
+{
+	if (!range_within(src, n, t->pre_addr, t->pre_addr + t->pre_len))
+		return NULL;
+	return (const char *)t->c + CTX_PRE + (src - t->pre_addr);
+}
+
 void *pl_bounce(pl_thread_t id, size_t *cap)
 {
 	struct pl_thr *t = thr_of(id);
 
-	*cap = t ? CTX_BOUNCE_SIZE : 0;
+	*cap = t ? CTX_WINDOW_SIZE : 0;
+	if (t && t->put_window)		/* what lies there goes out first */
+		(void)!stub_run(t, 0);
 	return t ? (char *)t->c + CTX_BOUNCE : NULL;
+}
+
+/* Queues bytes of the bounce area for the next reply; they are gone out before anything else. */
+static bool put_queue(struct pl_thr *t, uint64_t dst, size_t off, size_t n)
+{
+	if (t->nput == CELL_PUTS_MAX)
+		return false;
+	t->put[t->nput].dst = dst;
+	t->put[t->nput].off = (uint32_t)off;
+	t->put[t->nput].n = (uint32_t)n;
+	t->nput++;
+	t->pre_len = 0;
+	return true;
 }
 
 int64_t pl_bounce_out(pl_thread_t id, uint64_t dst, size_t off, size_t n)
@@ -187,10 +210,14 @@ int64_t pl_bounce_out(pl_thread_t id, uint64_t dst, size_t off, size_t n)
 
 	if (!t)
 		return -ESRCH;
-	if (!range_within(off, n, 0, CTX_BOUNCE_SIZE))
+	if (!range_within(off, n, 0, CTX_WINDOW_SIZE))
 		return -EINVAL;
 	if (!n || !copy_range(t, dst, n))
 		return 0;
+	if (put_queue(t, dst, off, n)) {
+		t->put_window = true;
+		return (int64_t)n;
+	}
 	return run_copy(t, COP_COPY, dst, t->c_addr + CTX_BOUNCE + off, n);
 }
 
@@ -200,10 +227,14 @@ int64_t pl_bounce_in(pl_thread_t id, uint64_t src, size_t off, size_t n)
 
 	if (!t)
 		return -ESRCH;
-	if (!range_within(off, n, 0, CTX_BOUNCE_SIZE))
+	if (!range_within(off, n, 0, CTX_WINDOW_SIZE))
 		return -EINVAL;
 	if (!n || !copy_range(t, src, n))
 		return 0;
+	if (!t->put_window && ahead(t, src, n)) {
+		memcpy((char *)t->c + CTX_BOUNCE + off, ahead(t, src, n), n);
+		return (int64_t)n;
+	}
 	return run_copy(t, COP_COPY, t->c_addr + CTX_BOUNCE + off, src, n);
 }
 
@@ -214,8 +245,12 @@ int64_t pl_copy_in(pl_thread_t id, void *dst, uint64_t src, size_t n)
 
 	if (!t)
 		return -ESRCH;
+	if (ahead(t, src, n)) {
+		memcpy(dst, ahead(t, src, n), n);
+		return (int64_t)n;
+	}
 	while (done < n) {
-		size_t part = min(n - done, (size_t)CTX_BOUNCE_SIZE);
+		size_t part = min(n - done, (size_t)CTX_WINDOW_SIZE);
 		int64_t r = pl_bounce_in(id, src + done, 0, part);
 
 		if (r < 0)
@@ -228,6 +263,18 @@ int64_t pl_copy_in(pl_thread_t id, void *dst, uint64_t src, size_t n)
 	return (int64_t)done;
 }
 
+/* Small pieces wait for the next reply. */
+static bool put_small(struct pl_thr *t, uint64_t dst, const void *src, size_t n)
+{
+	size_t off = CTX_WINDOW_SIZE + t->put_used;
+
+	if (!n || n > CTX_PUT_SIZE - t->put_used || !put_queue(t, dst, off, n))
+		return false;
+	memcpy((char *)t->c + CTX_BOUNCE + off, src, n);
+	t->put_used += (uint32_t)n;
+	return true;
+}
+
 int64_t pl_copy_out(pl_thread_t id, uint64_t dst, const void *src, size_t n)
 {
 	struct pl_thr *t = thr_of(id);
@@ -235,12 +282,18 @@ int64_t pl_copy_out(pl_thread_t id, uint64_t dst, const void *src, size_t n)
 
 	if (!t)
 		return -ESRCH;
+	if (in_guest(dst, n) && put_small(t, dst, src, n))
+		return (int64_t)n;
+	if (t->put_window && stub_run(t, 0) < 0)
+		return -ESRCH;
 	while (done < n) {
-		size_t part = min(n - done, (size_t)CTX_BOUNCE_SIZE);
+		size_t part = min(n - done, (size_t)CTX_WINDOW_SIZE);
 		int64_t r;
 
+		if (!copy_range(t, dst + done, part))
+			break;
 		memcpy((char *)t->c + CTX_BOUNCE, (const char *)src + done, part);
-		r = pl_bounce_out(id, dst + done, 0, part);
+		r = run_copy(t, COP_COPY, dst + done, t->c_addr + CTX_BOUNCE, part);
 		if (r < 0)
 			return r;
 		done += (size_t)r;
@@ -257,8 +310,17 @@ int64_t pl_copy_in_str(pl_thread_t id, char *dst, uint64_t src, size_t n)
 
 	if (!t)
 		return -ESRCH;
+	if (t->pre_len && src >= t->pre_addr && src < t->pre_addr + t->pre_len) {
+		done = min(n, t->pre_addr + t->pre_len - src);
+		memcpy(dst, ahead(t, src, done), done);
+		char *end = memchr(dst, 0, done);
+
+		if (end)
+			return end - dst + 1;
+		done = 0;
+	}
 	while (done < n) {
-		size_t part = min(n - done, (size_t)CTX_BOUNCE_SIZE);
+		size_t part = min(n - done, (size_t)CTX_WINDOW_SIZE);
 		const char *nul;
 		int64_t r;
 

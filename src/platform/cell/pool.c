@@ -96,6 +96,7 @@ static bool run_gate(struct pl_thr *t)
 	}
 	order_add(t, &gate);
 	set_op(t, n++, COP_GATE, SYS_munmap, 0, 0, 0);
+	(void)puts_compose(t);
 	stub_post(t, CACT_WAIT, n);
 	if (orders_await(t, n))
 		return false;

@@ -9,13 +9,13 @@
 
 struct cell_op *op_slot(struct pl_thr *t, uint32_t i)
 {
-	BUG_ON(i >= CELL_OPS_MAX);
-	return &t->c->ops[i];
+	BUG_ON(i >= CELL_OPS_MAX - CELL_PUTS_MAX);
+	return &t->c->ops[CELL_PUTS_MAX + i];
 }
 
 int64_t op_result(struct pl_thr *t, uint32_t i)
 {
-	return READ_ONCE(t->c->ops[i].res);
+	return READ_ONCE(t->c->ops[CELL_PUTS_MAX + i].res);
 }
 
 /* Gives the reply whose ops and fields the caller has filled in. */
@@ -41,24 +41,84 @@ static int broken(struct pl_thr *t, const char *why)
 	return -ESRCH;
 }
 
+uint32_t puts_compose(struct pl_thr *t)
+{
+	uint32_t n = t->nput;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct cell_op *op = &t->c->ops[CELL_PUTS_MAX - n + i];
+
+		op->kind = COP_PUT;
+		op->a[0] = t->put[i].dst;
+		op->a[1] = t->c_addr + CTX_BOUNCE + t->put[i].off;
+		op->a[2] = t->put[i].n;
+	}
+	WRITE_ONCE(t->c->op_first, CELL_PUTS_MAX - n);
+	return n;
+}
+
+bool puts_done(struct pl_thr *t, uint32_t nput, uint32_t done)
+{
+	bool failed = done < nput;
+
+	if (failed) {
+		t->copy_addr = READ_ONCE(t->c->copy_addr);
+		t->copy_sig = (int)READ_ONCE(t->c->copy_sig);
+		done++;		/* the one that failed is dropped */
+	}
+	if (done >= nput) {
+		t->nput = t->put_used = 0;
+		t->put_window = false;
+		return failed;
+	}
+	memmove(t->put, t->put + done, (nput - done) * sizeof(t->put[0]));
+	t->nput = nput - done;
+	return failed;
+}
+
 int stub_run(struct pl_thr *t, uint32_t nops)
 {
-	uint32_t kind, done;
+	uint32_t kind, done, nput;
 	int r;
 
-	pl_debug("thr %x: %u ops, first %u nr %u %llx %llx %llx", thr_id(t).v, nops, t->c->ops[0].kind,
-		 t->c->ops[0].nr, (unsigned long long)t->c->ops[0].a[0],
-		 (unsigned long long)t->c->ops[0].a[1], (unsigned long long)t->c->ops[0].a[2]);
-	stub_post(t, CACT_WAIT, nops);
-	r = stub_wait(t, true);
+	for (;;) {
+		nput = puts_compose(t);
+		stub_post(t, CACT_WAIT, nput + nops);
+		r = stub_wait(t, true);
+		if (r)
+			break;
+		kind = READ_ONCE(t->c->kind);
+		done = READ_ONCE(t->c->op_done);
+		if (kind != CEV_OPS || done > nput + nops)
+			return broken(t, "ops");
+		if (!puts_done(t, nput, done)) {
+			r = (int)(done - nput);
+			break;
+		}
+		t->put_failed = true;
+	}
 	orders_end(t);
-	if (r)
-		return r;
-	kind = READ_ONCE(t->c->kind);
-	done = READ_ONCE(t->c->op_done);
-	if (kind != CEV_OPS || done > nops)
-		return broken(t, "ops");
-	return (int)done;
+	pl_debug("thr %x: %u + %u ops, first %u nr %u %llx %llx %llx -> %d", thr_id(t).v, nput, nops,
+		 op_slot(t, 0)->kind, op_slot(t, 0)->nr, (unsigned long long)op_slot(t, 0)->a[0],
+		 (unsigned long long)op_slot(t, 0)->a[1], (unsigned long long)op_slot(t, 0)->a[2], r);
+	return r;
+}
+
+int pl_flush(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+	int r;
+
+	if (!t)
+		return -ESRCH;
+	if (t->nput) {
+		r = stub_run(t, 0);
+		if (r < 0)
+			return r;
+	}
+	r = t->put_failed ? -EFAULT : 0;
+	t->put_failed = false;
+	return r;
 }
 
 static void ev_fault(struct pl_thr *t, struct pl_event *ev, int sig, int code, uint64_t addr,
@@ -77,6 +137,8 @@ static void ev_syscall(struct pl_thr *t, struct pl_event *ev)
 {
 	const struct l_regs *g = &t->regs;
 
+	t->pre_addr = READ_ONCE(t->c->pre_addr);
+	t->pre_len = min(READ_ONCE(t->c->pre_len), (uint32_t)CTX_PRE_SIZE);
 	ev->kind = PL_EV_SYSCALL;
 	ev->nr = (uint32_t)g->rax;
 	ev->args[0] = g->rdi;
@@ -248,31 +310,32 @@ static int decode_call(struct pl_thr *t, struct pl_event *ev)
 }
 
 /* The queued ops become the first ones of the reply. */
-static int post_resume(struct pl_thr *t, uint32_t *nops, uint8_t *lent)
+static int post_resume(struct pl_thr *t, uint32_t *nput, uint32_t *nops, uint8_t *lent)
 {
 	int r = 0;
 
-	*nops = 0;
+	*nops = *nput = 0;
 	if (t->dirty && t->frame)
 		site_resume(t);
 	for (uint32_t i = 0; i < t->nqueue && !r; i++)
 		r = op_compose(t, nops, &t->queue[i], lent);
 	if (r)
 		return r;
+	*nput = puts_compose(t);
 	if (t->patched) {
 		t->last_ret = t->regs.rax;
 		WRITE_ONCE(t->c->ret, t->regs.rax);
-		stub_post(t, CACT_RETURN, *nops);
+		stub_post(t, CACT_RETURN, *nput + *nops);
 		return 0;
 	}
 	frame_write(t);
-	stub_post(t, CACT_RESUME, *nops);
+	stub_post(t, CACT_RESUME, *nput + *nops);
 	return 0;
 }
 
-static void ev_opfail(struct pl_thr *t, struct pl_event *ev, uint32_t nops)
+static void ev_opfail(struct pl_thr *t, struct pl_event *ev, uint32_t nput, uint32_t nops)
 {
-	uint32_t done = READ_ONCE(t->c->op_done);
+	uint32_t done = READ_ONCE(t->c->op_done) - nput;
 	uint32_t at = done < nops ? done : 0, q;
 	int64_t err = op_result(t, at);
 	uint32_t n = 0;
@@ -319,9 +382,10 @@ static int run_queue(struct pl_thr *t, struct pl_event *ev)
 static int run_once(struct pl_thr *t, struct pl_event *ev)
 {
 	uint8_t lent[PL_OPS_MAX] = {0};
-	uint32_t nops;
+	uint32_t nops, nput;
 	int r;
 
+	t->pre_len = 0;
 	__atomic_store_n(&t->running, 1, __ATOMIC_SEQ_CST);
 	if (!t->hidden && __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST)) {
 		r = t->nqueue ? run_queue(t, ev) : 1;
@@ -330,7 +394,7 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 			return r < 0 ? r : 0;
 		}
 	}
-	r = post_resume(t, &nops, lent);
+	r = post_resume(t, &nput, &nops, lent);
 	t->blocked_last = false;
 	if (!r)
 		r = stub_wait(t, false);
@@ -340,20 +404,27 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 		lent_put_all(t, lent);
 	}
 	if (r) {
-		t->nqueue = 0;
+		t->nqueue = t->nput = 0;
 		return r;
 	}
 	switch (READ_ONCE(t->c->kind)) {
 	case CEV_SIG:
 		t->nqueue = 0;
+		(void)puts_done(t, nput, nput);
 		return decode_signal(t, ev);
 	case CEV_CALL:
 		t->nqueue = 0;
+		(void)puts_done(t, nput, nput);
 		return decode_call(t, ev);
 	case CEV_OPS:
-		if (!nops)
+		if (!nops && !nput)
 			return broken(t, "opfail");
-		ev_opfail(t, ev, nops);
+		if (puts_done(t, nput, READ_ONCE(t->c->op_done))) {
+			ev->kind = PL_EV_COPYFAIL;
+			ev->op.addr = t->copy_addr;
+			return 0;
+		}
+		ev_opfail(t, ev, nput, nops);
 		t->nqueue = 0;
 		return 0;
 	default:
@@ -369,6 +440,12 @@ int pl_run(pl_thread_t id, struct pl_event *ev)
 	memset(ev, 0, sizeof(*ev));
 	if (!t)
 		return -ESRCH;
+	if (t->put_failed) {
+		t->put_failed = false;
+		ev->kind = PL_EV_COPYFAIL;
+		ev->op.addr = t->copy_addr;
+		return 0;
+	}
 	do {
 		r = run_once(t, ev);
 	} while (r == 1);
@@ -508,6 +585,7 @@ void pl_will_block(pl_thread_t id)
 
 	if (t) {
 		t->blocked_last = true;
+		t->pre_len = 0;		/* memory may change while it sleeps */
 		WRITE_ONCE(t->c->gspin, 0);
 	}
 }

@@ -284,7 +284,8 @@ static void park(struct pl_thr *t)
 	t->s->nparked++;
 	t->kicked = 0;
 	t->running = 0;
-	t->nqueue = 0;
+	t->nqueue = t->nput = t->put_used = t->pre_len = 0;
+	t->put_window = t->put_failed = false;
 	if (t->patched)		/* its frame is long gone: the next one is made afresh */
 		t->frame = t->fp_off = 0;
 	t->patched = t->stepping = t->hidden = false;
@@ -302,6 +303,7 @@ int thr_exit_host(struct pl_thr *t)
 
 	set_op(t, 0, COP_PRIV, SYS_exit, 0, 0, 0);
 	order_add(t, &o);
+	(void)puts_compose(t);
 	stub_post(t, CACT_WAIT, 1);
 	return orders_await(t, 1);
 }
@@ -319,10 +321,13 @@ void pl_thread_put(pl_thread_t id, bool last, bool wait_gone)
 	if (!t)
 		return;
 	s = t->s;
+	if (t->nput && !last)
+		(void)!stub_run(t, 0);
 	if (last) {
 		mutex_lock(&pl.lock);
 		t->gen++;		/* the id is used up */
 		t->state = THR_PARKED;
+		t->nput = 0;
 		s->nparked++;
 		mutex_unlock(&pl.lock);
 		if (!pool_recycle(s, wait_gone))

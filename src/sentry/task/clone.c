@@ -383,6 +383,7 @@ static int write_ids(struct task *c, struct task *t, const struct clone_args_k *
 	if (!rc && (a->flags & CLONE_PARENT_SETTID)) {
 		nr = task_pid_nr(c, task_pid_ns(t));
 		(void)!put_user(t, UADDR(a->parent_tid), nr);
+		(void)!pl_flush(t->pl);		/* the child may look at once (R20) */
 	}
 	return rc;
 }

@@ -83,7 +83,7 @@ void futex_clear_tid(struct task *t)
 	/* nobody else is left to look at it (Linux: mm_users > 1) */
 	if (!addr || !t->mm || ref_read(&t->mm->users) <= 1)
 		return;
-	if (put_user(t, UADDR(addr), zero))
+	if (put_user(t, UADDR(addr), zero) || pl_flush(t->pl))
 		return;
 	wake_shared(t, addr);
 }

@@ -246,10 +246,21 @@ static void serve(struct task *t, const struct pl_event *ev)
 	}
 }
 
+/* Bytes that went out with the reply hit a page that the layout had promised: as in Linux the call
+ * has had its effect and returns EFAULT; a signal frame that cannot be written is a SIGSEGV. */
+static void copy_failed(struct task *t, bool frame)
+{
+	if (frame)
+		signal_force(t, SIGSEGV, NULL);
+	else
+		pl_set_result(t->pl, -EFAULT);
+}
+
 /* Enters the guest if there is no work; returns what came out. */
 static void run_once(struct task *t)
 {
 	struct pl_event ev;
+	bool dirty;
 	int rc;
 
 	__atomic_store_n(&t->state, TASK_GUEST, __ATOMIC_SEQ_CST);
@@ -262,8 +273,14 @@ static void run_once(struct task *t)
 	if (unlikely(t->told_pl != t->pl.v || t->told_cred != t->cred ||
 		     t->told_slow != (t->ptrace || t->seccomp_mode)))
 		task_tell_ids(t);
+	dirty = t->regs_dirty;
 	t->regs_dirty = t->regs_valid = t->in_syscall = false;
 	rc = pl_run(t->pl, &ev);
+	if (!rc && ev.kind == PL_EV_COPYFAIL) {
+		copy_failed(t, dirty);
+		__atomic_store_n(&t->state, TASK_KERNEL, __ATOMIC_SEQ_CST);
+		return;
+	}
 	__atomic_store_n(&t->state, TASK_KERNEL, __ATOMIC_SEQ_CST);
 	if (rc < 0)
 		ev.kind = PL_EV_GONE;

@@ -95,7 +95,11 @@ static void test_memory(void **state)
 	assert_int_equal(pl_op(t, &op), 0);
 	assert_int_equal(pl_copy_in_str(t, back, 0x501000, 64), 5);
 	assert_string_equal(back, "file");
-	assert_int_equal(pl_copy_out(t, 0x501000, "x", 1), 0);
+	assert_int_equal(pl_copy_out(t, 0x501000, "x", 1), 1);
+	assert_int_equal(pl_copy_out(t, STACK, "y", 1), 1);
+	assert_int_equal(pl_flush(t), -EFAULT);
+	assert_int_equal(pl_copy_in(t, back, STACK, 1), 1);
+	assert_int_equal(back[0], 'y');
 	op = (struct pl_op){.kind = PL_OP_MREMAP, .old_addr = 0x500000, .old_len = 0x2000,
 			    .addr = 0x600000, .len = 0x2000};
 	assert_int_equal(pl_op(t, &op), 0);

@@ -37,6 +37,13 @@
 #define CTX_ALTSTACK_SIZE (CTX_STACK_TOP - CTX_ALTSTACK)
 #define CTX_BOUNCE	0x4000
 #define CTX_BOUNCE_SIZE	0x4000
+/* Parts of the bounce area: the window, bytes that go out with the reply, bytes that came in
+ * with a system call. */
+#define CTX_WINDOW_SIZE	0x3000
+#define CTX_PUT		(CTX_BOUNCE + CTX_WINDOW_SIZE)
+#define CTX_PUT_SIZE	0x800
+#define CTX_PRE		(CTX_PUT + CTX_PUT_SIZE)
+#define CTX_PRE_SIZE	0x800
 
 /* Descriptors in a cell: the context memfd, /proc, the boot socket; numbers lent to one ordered call each. */
 #define CELL_FD_CTX	3

@@ -27,6 +27,7 @@ enum cell_op_kind {
 	COP_STUB,	/* the same at the stub's own site; its failure is no failure of the list */
 	COP_CLONE,	/* thread: flags, stack, ptid, ctid, tls */
 	COP_FORK,	/* the same; the child introduces itself with the nonce in a[5] */
+	COP_PUT,	/* a0 to, a1 from, a2 bytes: a short copy is a failure of the list */
 	COP_COPY,	/* a0 to, a1 from, a2 bytes: result is the bytes copied */
 	COP_STR,	/* the same up to and with a NUL */
 	COP_LOAD32,	/* result: the word at a0 or -EFAULT */
@@ -35,6 +36,7 @@ enum cell_op_kind {
 };
 
 #define CELL_OPS_MAX 24
+#define CELL_PUTS_MAX 8		/* of them the first ones, for bytes that go out with a reply */
 
 struct cell_op {
 	uint32_t kind;
@@ -62,9 +64,10 @@ struct cell_ctx {
 	uint32_t boot_helper;
 	uint32_t boot_err, boot_warn;	/* warn 1: no /proc, 2: no trampolines */
 	uint64_t vdso;		/* where the host's vdso image lies, 0 = nowhere */
-	uint64_t cputime[2];	/* struct timespec */
+	uint64_t pre_addr;
 
 	uint32_t done_rp;	/* the reply whose ops were all run */
+	uint32_t pre_len;	/* bytes of guest memory at pre_addr, in the CTX_PRE area */
 
 	/* the patched path; `intr` is the stub's, the ids are the Sentry's */
 	uint32_t intr __attribute__((aligned(128)));
@@ -79,11 +82,13 @@ struct cell_ctx {
 	uint32_t s_wait;	/* the Sentry sleeps on ev_seq, or is about to */
 	uint32_t gspin;		/* pauses before the stub sleeps */
 	uint32_t act;		/* enum cell_act */
-	uint32_t nops;
+	uint32_t nops;		/* from op_first on */
 	uint32_t set_base;	/* bit 0: load fs_new, bit 1: load gs_new */
 	uint64_t resume_sp;	/* address of the ucontext to return through */
 	uint64_t ret;		/* CACT_RETURN */
 	uint64_t fs_new, gs_new;
+	uint32_t op_first, pad;
+	uint64_t cputime[2];	/* struct timespec, written by the stub's own call */
 	struct cell_op ops[CELL_OPS_MAX] __attribute__((aligned(64)));
 };
 static_assert(sizeof(struct cell_ctx) <= CTX_ALTSTACK, "one page");

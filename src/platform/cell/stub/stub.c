@@ -4,6 +4,7 @@
  * has replied, carries out the reply and goes back to the guest. It decides nothing, and is
  * trusted with nothing: a guest can jump into the middle of it.
  */
+#include "platform/cell/stub/ahead.h"
 #include "platform/cell/stub/stub.h"
 
 #define SIGTRAP_ 5
@@ -52,6 +53,7 @@ static int64_t run_op(struct cell_ctx *c, const struct cell_op *op)
 		return site_clone(op->a);
 	case COP_FORK:
 		return site_fork(op->a);
+	case COP_PUT:
 	case COP_COPY:
 		r = (int64_t)stub_copy(op->a[0], op->a[1], op->a[2]);
 		return r;
@@ -71,16 +73,17 @@ static int64_t run_op(struct cell_ctx *c, const struct cell_op *op)
 /* Runs the ops of a reply; false when one failed, and then none after it was run. */
 static int run_ops(struct cell_ctx *c)
 {
-	uint32_t n = c->nops, i;
+	uint32_t n = c->nops, first = c->op_first, i;
 
-	for (i = 0; i < n && i < CELL_OPS_MAX; i++) {
-		struct cell_op *op = &c->ops[i];
+	for (i = 0; i < n && first + i < CELL_OPS_MAX; i++) {
+		struct cell_op *op = &c->ops[first + i];
 		uint32_t kind = op->kind;
+		uint64_t want = op->a[2];
 		int64_t r = run_op(c, op);
 
 		op->res = r;
-		c->op_done = i + 1;
-		if (r < 0 && r >= -4095 && kind != COP_STUB && kind < COP_COPY) {
+		if ((kind == COP_PUT && (uint64_t)r < want) ||
+		    (r < 0 && r >= -4095 && kind != COP_STUB && kind < COP_PUT)) {
 			c->op_done = i;
 			return 0;
 		}
@@ -184,11 +187,45 @@ void stub_gated(struct cell_ctx *c)
 	serve(c, 0);
 }
 
+/*
+ * Reads ahead what the kernel will want of a call's memory: a path or a small structure. A
+ * fault only makes it shorter.
+ */
+static void read_ahead(struct cell_ctx *c, uint64_t nr, const uint64_t *arg)
+{
+	uint8_t d = nr < PRE_MAX ? pre_table[nr] : 0;
+	uint64_t at, n, to = (uint64_t)c + CTX_PRE;
+
+	c->pre_len = 0;
+	if (!d)
+		return;
+	at = arg[PRE_ARG(d)];
+	if (at < CELL_MIN || at >= CELL_TOP)
+		return;
+	switch (PRE_KIND(d)) {
+	case PRE_STR:
+		n = stub_str(to, at, 512);
+		break;
+	case PRE_LEN:
+		n = arg[PRE_ARG(d) + 1];
+		n = stub_copy(to, at, n < CTX_PRE_SIZE ? n : CTX_PRE_SIZE);
+		break;
+	default:
+		n = stub_copy(to, at, 8ull << (PRE_KIND(d) - 1));
+	}
+	c->pre_addr = at;
+	c->pre_len = (uint32_t)n;
+}
+
 /* A patched call was published: 0 returns ctx->ret to the guest, 1 makes it trap instead. */
 int stub_patched(struct cell_ctx *c)
 {
 	uint32_t seen = __atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE);
 
+	const uint64_t arg[6] = {c->call.rdi, c->call.rsi, c->call.rdx, c->call.r10, c->call.r8,
+				 c->call.r9};
+
+	read_ahead(c, c->call.nr, arg);
 	publish(c, CEV_CALL);
 	for (;;) {
 		await_reply(c, seen);
@@ -271,6 +308,13 @@ void stub_signal(int sig, const struct cell_sig *si, struct cell_uc *uc, struct 
 	c->arch = sig == SIGSYS_ ? si->sys.arch : 0;
 	c->fs_base = rdfsbase();
 	c->gs_base = rdgsbase();
+	c->pre_len = 0;
+	if (sig == SIGSYS_) {
+		const uint64_t *g = uc->gregs;
+		const uint64_t arg[6] = {g[G_RDI], g[G_RSI], g[G_RDX], g[G_R10], g[G_R8], g[G_R9]};
+
+		read_ahead(c, (uint32_t)g[G_RAX], arg);
+	}
 	publish(c, CEV_SIG);
 	serve(c, seen);
 }
