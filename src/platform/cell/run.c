@@ -333,10 +333,10 @@ static int post_resume(struct pl_thr *t, uint32_t *nput, uint32_t *nops, uint8_t
 	return 0;
 }
 
-static void ev_opfail(struct pl_thr *t, struct pl_event *ev, uint32_t nput, uint32_t nops)
+/* The call at index `at` of those that the queue made has failed. */
+static void ev_opfail(struct pl_thr *t, struct pl_event *ev, uint32_t at)
 {
-	uint32_t done = READ_ONCE(t->c->op_done) - nput;
-	uint32_t at = done < nops ? done : 0, q;
+	uint32_t q;
 	int64_t err = op_result(t, at);
 	uint32_t n = 0;
 
@@ -372,7 +372,7 @@ static int run_queue(struct pl_thr *t, struct pl_event *ev)
 		r = stub_run(t, nops);
 	lent_put_all(t, lent);
 	if (r >= 0 && (uint32_t)r < nops)
-		ev_opfail(t, ev, nops);
+		ev_opfail(t, ev, (uint32_t)r);
 	t->nqueue = 0;
 	if (r < 0)
 		return r;
@@ -382,7 +382,7 @@ static int run_queue(struct pl_thr *t, struct pl_event *ev)
 static int run_once(struct pl_thr *t, struct pl_event *ev)
 {
 	uint8_t lent[PL_OPS_MAX] = {0};
-	uint32_t nops, nput;
+	uint32_t nops, nput, done;
 	int r;
 
 	t->pre_len = 0;
@@ -419,12 +419,13 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 	case CEV_OPS:
 		if (!nops && !nput)
 			return broken(t, "opfail");
-		if (puts_done(t, nput, READ_ONCE(t->c->op_done))) {
+		done = READ_ONCE(t->c->op_done);
+		if (puts_done(t, nput, done)) {
 			ev->kind = PL_EV_COPYFAIL;
 			ev->op.addr = t->copy_addr;
 			return 0;
 		}
-		ev_opfail(t, ev, nput, nops);
+		ev_opfail(t, ev, done - nput < nops ? done - nput : 0);
 		t->nqueue = 0;
 		return 0;
 	default:
