@@ -236,7 +236,7 @@ static int check_args(struct mm *mm, uint64_t old, uint64_t *old_len, uint64_t *
 	if (!range_within(old, *old_len, 0, mm->task_top))
 		return -EFAULT;
 	if (*new_len > mm->task_top)
-		return -ENOMEM;
+		return -EINVAL;
 	if (!(flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
 		return 0;
 	if ((new_addr & ~PAGE_MASK) || !range_within(new_addr, *new_len, 0, mm->task_top))

@@ -40,9 +40,20 @@ static void shmem_release(struct file *f)
 	kc_free(&shmem_cache, s);
 }
 
+/* MADV_REMOVE. */
+static int shmem_fallocate(struct file *f, int mode, int64_t off, int64_t len)
+{
+	struct shmem *s = f->priv;
+	int hfd = hh_fd(s->h);
+	int r = hfd < 0 ? hfd : h_fallocate(hfd, mode, off, len);
+
+	return r ? -EIO : 0;
+}
+
 extern const struct file_ops shmem_file_ops;
 const struct file_ops shmem_file_ops = {
 	.mmap = shmem_mmap,
+	.fallocate = shmem_fallocate,
 	.release = shmem_release,
 };
 
