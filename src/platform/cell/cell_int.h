@@ -100,6 +100,8 @@ struct pl_spc {
 	uint32_t dead;		/* a: every thread reports PL_EV_GONE */
 	uint32_t threads;	/* L: list head, index + 1 */
 	uint32_t nthreads;	/* L */
+	uint32_t nrunning;	/* a: its threads that may be in guest code */
+	uint32_t patching;	/* a: nobody enters guest code now; a private futex */
 	uint32_t nhost;		/* L: host threads, counted by the notary: a fact, not a claim */
 	uint32_t nparked;	/* L */
 	bool lent_ever;		/* L: files were lent to it or inherited since it was empty */
@@ -211,6 +213,9 @@ struct site {
 bool site_of_tramp(uint64_t ip, struct site *out, uint32_t *off);
 uint64_t site_ret(const struct site *s);	/* behind its system call instruction */
 uint64_t site_insn(const struct site *s);	/* at it */
+/* Around every stay in guest code: no text is patched meanwhile. */
+void site_enter(struct pl_spc *s);
+void site_leave(struct pl_spc *s);
 /* After a trap at a guest address: patches the site when it is worth it. [stub] */
 void site_consider(struct pl_thr *t);
 /* The guest resumes at `ip`: behind the instruction of a patched site it goes on behind the

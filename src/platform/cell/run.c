@@ -315,7 +315,7 @@ static int post_resume(struct pl_thr *t, uint32_t *nput, uint32_t *nops, uint8_t
 	int r = 0;
 
 	*nops = *nput = 0;
-	if (t->dirty && t->frame)
+	if (t->frame && !t->patched)
 		site_resume(t);
 	for (uint32_t i = 0; i < t->nqueue && !r; i++)
 		r = op_compose(t, nops, &t->queue[i], lent);
@@ -394,10 +394,12 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 			return r < 0 ? r : 0;
 		}
 	}
+	site_enter(t->s);
 	r = post_resume(t, &nput, &nops, lent);
 	t->blocked_last = false;
 	if (!r)
 		r = stub_wait(t, false);
+	site_leave(t->s);
 	__atomic_store_n(&t->running, 0, __ATOMIC_RELAXED);
 	if (nops) {
 		orders_end(t);

@@ -2,7 +2,7 @@
 /*
  * Patched system call sites (R2, R5, R7, R8). A site that trapped twice in one thread is rewritten
  * into a jump through the table, if the kernel above says that its page is private file text that
- * was never writable, and only while its cell has one host thread. The table is the sandbox's:
+ * was never writable, and only while no other thread is in guest code. The table is the sandbox's:
  * forks inherit patched text, and one file at one address means one set of entries.
  *
  * Whether a page is patched is never remembered: the bytes are looked at when it matters.
@@ -200,6 +200,37 @@ static bool patch(struct pl_thr *t)
 	return ok;
 }
 
+void site_enter(struct pl_spc *s)
+{
+	for (;;) {
+		__atomic_add_fetch(&s->nrunning, 1, __ATOMIC_SEQ_CST);
+		if (likely(!__atomic_load_n(&s->patching, __ATOMIC_SEQ_CST)))
+			return;
+		site_leave(s);
+		(void)h_futex_wait(&s->patching, 1, NULL);
+	}
+}
+
+void site_leave(struct pl_spc *s)
+{
+	__atomic_sub_fetch(&s->nrunning, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool patch_alone(struct pl_thr *t)
+{
+	struct pl_spc *s = t->s;
+	uint32_t free = 0;
+	bool ok;
+
+	if (!__atomic_compare_exchange_n(&s->patching, &free, 1, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
+		return false;
+	ok = !__atomic_load_n(&s->nrunning, __ATOMIC_SEQ_CST) && patch(t);
+	__atomic_store_n(&s->patching, 0, __ATOMIC_SEQ_CST);
+	(void)h_futex_wake(&s->patching, INT32_MAX);
+	return ok;
+}
+
 void site_consider(struct pl_thr *t)
 {
 	uint32_t nr = (uint32_t)t->regs.rax;
@@ -207,16 +238,18 @@ void site_consider(struct pl_thr *t)
 	uint64_t ip = t->regs.rip;
 	uint32_t h = (uint32_t)(ip ^ ip >> 7) % array_size(t->hits);
 
-	if (pl.boot.no_patch || pl.boot.hardened || !pl.boot.may_patch || t->s->nhost != 1 ||
-	    ip < CELL_MIN)
+	if (pl.boot.no_patch || pl.boot.hardened || !pl.boot.may_patch || ip < CELL_MIN)
 		return;
 	if (t->hits[h].ip != ip) {
 		t->hits[h].ip = ip;
 		t->hits[h].n = 0;
 	}
-	if (++t->hits[h].n != 2 || nr == 202 || nr == 15)
+	uint32_t n = ++t->hits[h].n;
+
+	/* the second time, and then ever more rarely */
+	if (n < 2 || n & (n - 1) || nr == 202 || nr == 15)
 		return;
-	if (patch(t))
+	if (patch_alone(t))
 		t->dirty = true;	/* it may resume inside the patch, see site_resume */
 	t->regs = regs;
 }
@@ -269,6 +302,7 @@ void site_resume(struct pl_thr *t)
 	f |= ((a ^ b) & (a ^ d)) >> 63 ? 0x800 : 0;
 	r->eflags = f;
 	r->rip += 6;
+	t->dirty = true;
 }
 
 bool site_middle(struct pl_thr *t)
