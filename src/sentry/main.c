@@ -95,6 +95,8 @@ static void start_kernel(void)
 	fs_objects_init();
 	STEP("sockets", net_init());
 	STEP("host files", gofer_client_init(spec.fds.channels, spec.fds.n_channels));
+	if (spec.flags & BOOT_F_HOST_USERNS)
+		gofer_map_overflow();
 	gofer_map_ids(spec.host_uid, spec.uid, spec.host_gid, spec.gid);
 }
 
@@ -160,25 +162,23 @@ static int exec_search(struct exec_args *a, const char *path)
 	a->name = spec.program;
 	if (strchr(spec.program, '/'))
 		return task_exec(first, a);
-	while (path && !seen) {
+	while (path) {
 		size_t n = strcspn(path, ":");
 		if (fmt_n(name, sizeof(name), "%.*s%s%s", (int)n, path, n ? "/" : "./", spec.program) < sizeof(name)) {
 			a->name = name;
 			err = task_exec(first, a);
 			if (!err)
 				return 0;
-			if (err != -ENOENT && err != -ENOTDIR)
+			if (err == -EACCES)	/* perhaps a directory that may not be searched */
 				seen = err;
+			else if (err != -ENOENT && err != -ENOTDIR)
+				return err;
 		}
 		path = path[n] ? path + n + 1 : NULL;
 	}
 	return seen ? seen : -ENOENT;
 }
 
-/*
- * A script without a first line that names its interpreter is run by /bin/sh, as execvp and every
- * shell do.
- */
 static int exec_first(char **argv, char **envp)
 {
 	struct exec_args a = {.dirfd = AT_FDCWD, .lookup = LOOKUP_FOLLOW, .argv = argv, .envp = envp,

@@ -5,6 +5,9 @@
 
 /* At start: our ends of the channels (owned from now on). */
 must_check int gofer_client_init(const int *hfds, unsigned n);
+/* In a user namespace of its own the Sentry sees all ids but its own as the overflow id: they are
+ * shown as root, which most of them are. */
+void gofer_map_overflow(void);
 /* Host files of host_uid are shown as the guest's uid, and the other way round; the same for
  * groups. All other ids are the same inside and outside. Default: identity. */
 void gofer_map_ids(uint32_t host_uid, uint32_t uid, uint32_t host_gid, uint32_t gid);

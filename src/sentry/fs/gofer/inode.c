@@ -23,7 +23,15 @@ static struct super *supers[GOFER_ROOTS_MAX];	/* for the evictor; weak */
 static struct mutex supers_lock = MUTEX_INIT(RANK_GOFER_TABLE);
 static struct {
 	uint32_t host_uid, uid, host_gid, gid;
+	bool overflow;
 } ids;
+
+#define OVERFLOW_ID 65534u
+
+void gofer_map_overflow(void)
+{
+	ids.overflow = true;
+}
 
 void gofer_map_ids(uint32_t host_uid, uint32_t uid, uint32_t host_gid, uint32_t gid)
 {
@@ -34,6 +42,11 @@ void gofer_map_ids(uint32_t host_uid, uint32_t uid, uint32_t host_gid, uint32_t 
 static uint32_t swap_id(uint32_t id, uint32_t a, uint32_t b)
 {
 	return id == a ? b : id == b ? a : id;
+}
+
+static uint32_t from_host(uint32_t id, uint32_t host, uint32_t guest)
+{
+	return swap_id(id == OVERFLOW_ID && ids.overflow ? 0 : id, host, guest);
 }
 
 uint32_t gofer_to_host_uid(uint32_t uid)
@@ -76,8 +89,8 @@ static void set_fields(struct gofer_inode *g, const struct stat *st)
 	struct inode *i = &g->inode;
 
 	WRITE_ONCE(i->mode, st->st_mode);
-	WRITE_ONCE(i->uid, swap_id(st->st_uid, ids.host_uid, ids.uid));
-	WRITE_ONCE(i->gid, swap_id(st->st_gid, ids.host_gid, ids.gid));
+	WRITE_ONCE(i->uid, from_host(st->st_uid, ids.host_uid, ids.uid));
+	WRITE_ONCE(i->gid, from_host(st->st_gid, ids.host_gid, ids.gid));
 	WRITE_ONCE(i->nlink, (uint32_t)st->st_nlink);
 	WRITE_ONCE(i->size, (uint64_t)st->st_size);
 }
