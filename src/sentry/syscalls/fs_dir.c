@@ -84,7 +84,7 @@ static int64_t do_getdents(struct task *t, const struct sysargs *a, bool old)
 
 	if (!f)
 		return -EBADF;
-	if (!file_ops(f)->iterate) {
+	if (!file_ops(f)->iterate || !S_ISDIR(f->inode->mode)) {
 		file_put(f);
 		return -ENOTDIR;
 	}

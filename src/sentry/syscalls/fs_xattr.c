@@ -35,7 +35,10 @@ static int check(struct task *t, const struct path *p, const char *name, bool wr
 {
 	struct inode *i = p->dentry->inode;
 	struct kstat st;
+	const char *dot = strchr(name, '.');
 
+	if (dot && !dot[1])
+		return -EINVAL;		/* a prefix alone */
 	if (write) {
 		bool ro = (p->mnt && (p->mnt->flags & 1)) || (i->sb->flags & 1);
 		if (ro)

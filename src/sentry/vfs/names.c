@@ -12,6 +12,8 @@
 #include "sentry/task/task.h"
 #include "sentry/vfs/vfs_int.h"
 
+bool (*vfs_protected_hardlinks)(void);
+
 uint32_t task_umask(struct task *t)
 {
 	return t ? READ_ONCE(t->fs->umask) : 0;
@@ -314,6 +316,20 @@ int vfs_rmdir(struct task *t, int dirfd, const char *name)
 
 /* --- link ------------------------------------------------------------------------------------ */
 
+/* fs.protected_hardlinks: one's own files, or harmless ones that one may read and write. */
+static bool hardlinks_protected(struct inode *i, const struct path *p, const struct cred *cred)
+{
+	struct kstat st;
+
+	if (!cred || !vfs_protected_hardlinks || !vfs_protected_hardlinks() || vfs_getattr(p, &st, 0))
+		return false;
+	if (cred->fsuid == st.uid || inode_capable(i, cred, CAP_FOWNER))
+		return false;
+	return !S_ISREG(st.mode) || (st.mode & S_ISUID) ||
+	       (st.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) ||
+	       inode_permission(i, R_OK | W_OK, cred);
+}
+
 static int link_locked(struct newname *n, const struct path *old)
 {
 	struct inode *di = n->w.cur.dentry->inode, *i = old->dentry->inode;
@@ -321,6 +337,8 @@ static int link_locked(struct newname *n, const struct path *old)
 	if (S_ISDIR(i->mode))
 		return -EPERM;
 	if (!inode_ops(di)->link)
+		return -EPERM;
+	if (hardlinks_protected(i, old, n->w.cred))
 		return -EPERM;
 	if (i->no_link || (i->nlink == 0 && !(old->dentry->flags & D_DISCONNECTED)))
 		return -ENOENT;

@@ -428,6 +428,8 @@ bool dir_emit_dots(struct file *f, struct dir_emit *e);
 
 /* Registered at start by fs/dev: the file ops of a character device number, or -ENXIO. */
 extern int (*vfs_chrdev_fops)(uint64_t rdev, enum file_ops_id *out);
+/* fs.protected_hardlinks; set by /proc/sys. NULL: off */
+extern bool (*vfs_protected_hardlinks)(void);
 /* File ops of an opened FIFO (its fops->open waits for the other side); FOPS_none: ENXIO. */
 extern enum file_ops_id vfs_fifo_fops;
 

@@ -29,6 +29,11 @@ static const struct {
 
 static int64_t *vars;	/* kheap; SYSCTL_VARS entries */
 
+static bool protected_hardlinks(void)
+{
+	return sysctl_get(SYSCTL_protected_hardlinks);
+}
+
 int sysctl_init(void)
 {
 	vars = kmalloc_array(SYSCTL_VARS, sizeof(*vars));
@@ -36,6 +41,7 @@ int sysctl_init(void)
 		return -ENOMEM;
 	for (unsigned i = 0; i < SYSCTL_VARS; i++)
 		vars[i] = var_rules[i].first;
+	vfs_protected_hardlinks = protected_hardlinks;
 	return 0;
 }
 
