@@ -7,8 +7,10 @@
 #include <unistd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <linux/random.h>
 
 #include "host/proc.h"
+#include "sentry/mm/uaccess.h"
 #include "sentry/task/task.h"
 
 static int64_t null_read(struct file *f, struct uio *u, int64_t *pos)
@@ -72,12 +74,18 @@ static int64_t random_read(struct file *f, struct uio *u, int64_t *pos)
 	return done;
 }
 
+/* random(4): the pool is always full; only its fill level can be asked. */
 static int64_t random_ioctl(struct file *f, struct task *t, uint32_t cmd, uint64_t arg)
 {
-	enum { RNDGETENTCNT_ = 0x80045200u };
+	const int32_t bits = 256;
 
-	(void)f, (void)t, (void)arg;
-	return cmd == RNDGETENTCNT_ ? -EFAULT : -ENOTTY;
+	(void)f;
+	if (cmd == (uint32_t)RNDGETENTCNT)
+		return put_user(t, UADDR(arg), bits);
+	if (cmd == (uint32_t)RNDADDTOENTCNT || cmd == (uint32_t)RNDADDENTROPY || cmd == (uint32_t)RNDZAPENTCNT ||
+	    cmd == (uint32_t)RNDCLEARPOOL || cmd == (uint32_t)RNDRESEEDCRNG)
+		return -EPERM;
+	return -EINVAL;
 }
 
 const struct file_ops dev_null_file_ops = {
