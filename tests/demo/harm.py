@@ -71,6 +71,8 @@ def see_processes(pid):
 
 
 def signal_process(pid):
+    if os.path.exists(f"/proc/{pid}"):
+        raise AssertionError("that number is a process of the sandbox")
     os.kill(pid, signal.SIGKILL)
     return f"signalled {pid}"
 
