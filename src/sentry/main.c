@@ -92,7 +92,7 @@ static void start_kernel(void)
 	STEP("file systems", vfs_init());
 	STEP("memory files", tmpfs_init());
 	STEP("device nodes", fs_types_init());
-	fs_objects_init();
+	STEP("descriptor objects", fs_objects_init());
 	STEP("sockets", net_init());
 	STEP("host files", gofer_client_init(spec.fds.channels, spec.fds.n_channels));
 	if (spec.flags & BOOT_F_HOST_USERNS)

@@ -2,13 +2,15 @@
 #include "sentry/fs/objects.h"
 #include "sentry/fs/epoll/epoll.h"
 #include "sentry/fs/inotify/inotify.h"
+#include "sentry/fs/pipe/pipe.h"
 #include "sentry/fs/timerfd/timerfd.h"
 #include "sentry/vfs/vfs.h"
 
-void fs_objects_init(void)
+int fs_objects_init(void)
 {
 	epoll_start();
 	inotify_start();
 	timerfd_start();
 	vfs_fifo_fops = FOPS_pipe;
+	return pipe_start();
 }

@@ -4,6 +4,7 @@
 #include "lib/fmt.h"
 #include "sentry/core/kheap.h"
 #include "sentry/net/sock.h"
+#include "sentry/net/unix/unix.h"
 #include "sentry/task/ns.h"
 #include "sentry/task/task.h"
 
@@ -43,5 +44,5 @@ static void net_fini(struct net_ns *ns)
 int net_init(void)
 {
 	net_ns_fini = net_fini;
-	return 0;
+	return unix_gc_start();
 }

@@ -305,11 +305,13 @@ static int sel_store(struct task *t, const struct selsets *s)
 static int do_select(struct task *t, int n, const uint64_t user[3], uint64_t deadline)
 {
 	struct selsets s = {0};
+	uint32_t cap;
 	int r, w;
 
 	if (n < 0)
 		return -EINVAL;
-	s.n = min((unsigned)n, READ_ONCE(t->files->cap));
+	cap = READ_ONCE(t->files->cap);		/* bits beyond the table are not looked at */
+	s.n = min((unsigned)n, max(cap, 256u));
 	s.bytes = ((size_t)s.n + 63) / 64 * 8;
 	for (int k = 0; k < 3; k++)
 		s.user[k] = user[k];

@@ -24,14 +24,29 @@ struct pipe_user {
 	uint64_t pages;
 };
 static KCACHE(pipe_user_cache, struct pipe_user, 0);
-static struct list pipe_users = LIST_INIT(pipe_users);
-static struct mutex pipe_users_lock = MUTEX_INIT(RANK_FUTEX);	/* leaf */
+
+struct pipe_quota {
+	struct mutex lock;	/* RANK_FUTEX: a leaf */
+	struct list users;	/* struct pipe_user.link */
+};
+static KCACHE(pipe_quota_cache, struct pipe_quota, 1);
+static struct pipe_quota *quota;	/* made once, at start */
+
+int pipe_start(void)
+{
+	quota = kc_alloc(&pipe_quota_cache);
+	if (!quota)
+		return -ENOMEM;
+	mutex_init(&quota->lock, RANK_FUTEX);
+	list_init(&quota->users);
+	return 0;
+}
 
 static struct pipe_user *user_find_locked(uint32_t uid)
 {
 	struct pipe_user *pu;
 
-	list_for_each(pu, &pipe_users, link)
+	list_for_each(pu, &quota->users, link)
 		if (pu->uid == uid)
 			return pu;
 	return NULL;
@@ -42,10 +57,10 @@ uint64_t pipe_user_pages(uint32_t uid)
 	struct pipe_user *pu;
 	uint64_t n;
 
-	mutex_lock(&pipe_users_lock);
+	mutex_lock(&quota->lock);
 	pu = user_find_locked(uid);
 	n = pu ? pu->pages : 0;
-	mutex_unlock(&pipe_users_lock);
+	mutex_unlock(&quota->lock);
 	return n;
 }
 
@@ -55,16 +70,16 @@ int pipe_account(uint32_t uid, int64_t pages, bool privileged)
 	uint64_t now;
 	int r = 0;
 
-	mutex_lock(&pipe_users_lock);
+	mutex_lock(&quota->lock);
 	pu = user_find_locked(uid);
 	if (!pu) {
 		pu = kc_alloc(&pipe_user_cache);
 		if (!pu) {
-			mutex_unlock(&pipe_users_lock);
+			mutex_unlock(&quota->lock);
 			return -ENOMEM;
 		}
 		pu->uid = uid;
-		list_add(&pipe_users, &pu->link);
+		list_add(&quota->users, &pu->link);
 	}
 	now = pu->pages + (uint64_t)pages;
 	if (pages > 0 && !privileged &&
@@ -76,7 +91,7 @@ int pipe_account(uint32_t uid, int64_t pages, bool privileged)
 		list_del(&pu->link);
 		kc_free(&pipe_user_cache, pu);
 	}
-	mutex_unlock(&pipe_users_lock);
+	mutex_unlock(&quota->lock);
 	return r;
 }
 

@@ -19,10 +19,25 @@
 
 #define USERS 64u
 
-static struct mutex gc_lock = MUTEX_INIT(RANK_FILES);	/* outside RANK_SOCK */
-static struct list in_flight = LIST_INIT(in_flight);	/* gc_lock; struct unix_sock.gc_link */
-static uint32_t flying[USERS];				/* gc_lock: descriptors by user, hashed */
-static uint32_t flying_socks;				/* a */
+struct unix_gc {
+	struct mutex lock;	/* RANK_FILES: outside RANK_SOCK */
+	struct list in_flight;	/* lock; struct unix_sock.gc_link */
+	uint32_t flying[USERS];	/* lock: descriptors by user, hashed */
+	uint32_t flying_socks;	/* a */
+	uint32_t running;	/* a */
+};
+static KCACHE(unix_gc_cache, struct unix_gc, 1);
+static struct unix_gc *gc;	/* made once, at start */
+
+int unix_gc_start(void)
+{
+	gc = kc_alloc(&unix_gc_cache);
+	if (!gc)
+		return -ENOMEM;
+	mutex_init(&gc->lock, RANK_FILES);
+	list_init(&gc->in_flight);
+	return 0;
+}
 
 static struct unix_sock *unix_of(struct file *f)
 {
@@ -33,10 +48,10 @@ static struct unix_sock *unix_of(struct file *f)
 
 int unix_inflight(struct scm *scm, struct task *t)
 {
-	uint32_t *count = &flying[t->cred->uid % USERS];
+	uint32_t *count = &gc->flying[t->cred->uid % USERS];
 	int r = 0;
 
-	mutex_lock(&gc_lock);
+	mutex_lock(&gc->lock);
 	if (*count > task_rlimit(t, RLIMIT_NOFILE) && !task_capable(t, CAP_SYS_RESOURCE) &&
 	    !task_capable(t, CAP_SYS_ADMIN)) {
 		r = -ETOOMANYREFS;
@@ -48,38 +63,38 @@ int unix_inflight(struct scm *scm, struct task *t)
 			struct unix_sock *us = unix_of(scm->fds[i]);
 
 			if (us && us->inflight++ == 0) {
-				list_add_tail(&in_flight, &us->gc_link);
-				__atomic_fetch_add(&flying_socks, 1, __ATOMIC_RELAXED);
+				list_add_tail(&gc->in_flight, &us->gc_link);
+				__atomic_fetch_add(&gc->flying_socks, 1, __ATOMIC_RELAXED);
 			}
 		}
 	}
-	mutex_unlock(&gc_lock);
+	mutex_unlock(&gc->lock);
 	return r;
 }
 
 void unix_not_inflight(struct scm *scm)
 {
-	mutex_lock(&gc_lock);
+	mutex_lock(&gc->lock);
 	if (scm->inflight) {
 		scm->inflight = false;
-		flying[scm->inflight_uid % USERS] -= scm->nfds;
+		gc->flying[scm->inflight_uid % USERS] -= scm->nfds;
 		for (uint32_t i = 0; i < scm->nfds; i++) {
 			struct unix_sock *us = scm->fds[i] ? unix_of(scm->fds[i]) : NULL;
 
 			if (us && --us->inflight == 0) {
 				list_del(&us->gc_link);
-				__atomic_fetch_sub(&flying_socks, 1, __ATOMIC_RELAXED);
+				__atomic_fetch_sub(&gc->flying_socks, 1, __ATOMIC_RELAXED);
 			}
 		}
 	}
-	mutex_unlock(&gc_lock);
+	mutex_unlock(&gc->lock);
 }
 
 void unix_gc_forget(struct sock *s)
 {
-	mutex_lock(&gc_lock);
+	mutex_lock(&gc->lock);
 	list_del(&s->unix_->gc_link);
-	mutex_unlock(&gc_lock);
+	mutex_unlock(&gc->lock);
 }
 
 /* Adds `by` to gc_refs of each candidate that a queue of s refers to; s->lock held. */
@@ -122,7 +137,7 @@ static void mark_candidates_locked(void)
 {
 	struct unix_sock *us;
 
-	list_for_each(us, &in_flight, gc_link) {
+	list_for_each(us, &gc->in_flight, gc_link) {
 		struct file *f = READ_ONCE(us->sock->file);
 
 		us->gc_reached = false;
@@ -135,14 +150,14 @@ static void mark_reachable_locked(void)
 	struct unix_sock *us;
 	bool marked = false, more;
 
-	list_for_each(us, &in_flight, gc_link)
+	list_for_each(us, &gc->in_flight, gc_link)
 		if (us->gc_refs)
 			scan_socket(us->sock, -1, &marked);
-	list_for_each(us, &in_flight, gc_link)
+	list_for_each(us, &gc->in_flight, gc_link)
 		us->gc_reached = us->gc_refs > 1;
 	do {
 		more = false;
-		list_for_each(us, &in_flight, gc_link)
+		list_for_each(us, &gc->in_flight, gc_link)
 			if (us->gc_reached && us->gc_refs) {
 				us->gc_refs = 0;	/* its queue is done with */
 				scan_socket(us->sock, 1, &more);
@@ -156,7 +171,7 @@ static void empty_queues_locked(struct list *out)
 {
 	struct unix_sock *us;
 
-	list_for_each(us, &in_flight, gc_link) {
+	list_for_each(us, &gc->in_flight, gc_link) {
 		struct sock *s = us->sock, *c;
 
 		if (!us->gc_refs)
@@ -177,17 +192,16 @@ static void empty_queues_locked(struct list *out)
 
 void unix_gc_poke(void)
 {
-	static uint32_t running;
 	struct list garbage = LIST_INIT(garbage);
 
-	if (!__atomic_load_n(&flying_socks, __ATOMIC_RELAXED) ||
-	    __atomic_exchange_n(&running, 1, __ATOMIC_ACQ_REL))
+	if (!__atomic_load_n(&gc->flying_socks, __ATOMIC_RELAXED) ||
+	    __atomic_exchange_n(&gc->running, 1, __ATOMIC_ACQ_REL))
 		return;
-	mutex_lock(&gc_lock);
+	mutex_lock(&gc->lock);
 	mark_candidates_locked();
 	mark_reachable_locked();
 	empty_queues_locked(&garbage);
-	mutex_unlock(&gc_lock);
-	__atomic_store_n(&running, 0, __ATOMIC_RELEASE);
+	mutex_unlock(&gc->lock);
+	__atomic_store_n(&gc->running, 0, __ATOMIC_RELEASE);
 	skb_list_free(&garbage);	/* closes files, which may come here again */
 }

@@ -52,6 +52,7 @@ int unix_dgram_connect(struct sock *s, struct task *t, const void *addr, uint32_
 void unix_peer_gone(struct sock *s);
 
 /* gc.c */
+must_check int unix_gc_start(void);
 must_check int unix_inflight(struct scm *scm, struct task *t);	/* -ETOOMANYREFS */
 void unix_not_inflight(struct scm *scm);
 void unix_gc_poke(void);	/* a socket was closed while descriptors are in flight */
