@@ -86,6 +86,8 @@ void mm_put(struct mm *mm)
 	if (!mm || !ref_put(&mm->ref))
 		return;
 	drop_layout(mm);
+	if (mm->args && ref_put(&mm->args->ref))
+		kfree(mm->args);
 	wq_destroy(&mm->flight_wq);
 	kc_free(&mm_cache, mm);
 }
@@ -145,6 +147,9 @@ static int copy_layout(struct mm *mm, struct mm *c)
 	c->coredump_filter = mm->coredump_filter;
 	if (mm->exe)
 		c->exe = file_get(mm->exe);
+	c->args = mm->args;
+	if (c->args)
+		ref_get(&c->args->ref);
 	return 0;
 }
 

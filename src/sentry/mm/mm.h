@@ -38,11 +38,21 @@ struct vma {
 };
 
 #define MM_SAVED_AUXV 64
+#define ARGS_COPY_MAX (256u << 10)
+
+/* Arguments and environment as exec laid them out, shared by forks: what /proc shows while nobody
+ * has asked the cell for a descriptor on its memory. */
+struct args_copy {
+	refcount_t ref;
+	uint64_t start, n;
+	uint8_t data[];
+};
 
 struct mm {
 	refcount_t ref;			/* tasks (and borrowers) */
 	refcount_t users;		/* tasks running in it; last one releases the layout */
 	uint32_t pl_users;		/* guest threads in its space; task/ counts them */
+	uint32_t pl_leaving;		/* a: of those that left, not yet given back; futex word */
 	struct mutex lock;		/* RANK_MM */
 	struct rb_root vmas;
 	uint32_t vma_count;
@@ -53,6 +63,8 @@ struct mm {
 	uint64_t auxv[MM_SAVED_AUXV];
 	uint32_t auxv_n;
 	struct file *exe;		/* owned */
+	struct args_copy *args;		/* owned, may be NULL */
+	bool mem_open;			/* a: pl_mem_open was done for its space */
 	uint64_t total_vm, locked_vm, data_vm, stack_vm, exec_vm, shared_vm, peak_vm;	/* bytes */
 	uint32_t def_flags;		/* mlockall(MCL_FUTURE) */
 	bool dumpable, thp_disable;

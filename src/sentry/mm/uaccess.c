@@ -206,6 +206,13 @@ int64_t mm_peek(struct mm *mm, void *dst, uint64_t src, size_t n, bool force)
 	if (!ok)
 		return -EFAULT;
 	r = pl_space_read(mm->space, dst, src, ok);
+	if (r < 0 && mm->args && src >= mm->args->start && src - mm->args->start < mm->args->n) {
+		uint64_t at = src - mm->args->start;
+
+		ok = min(ok, mm->args->n - at);
+		__builtin_memcpy(dst, mm->args->data + at, ok);
+		return (int64_t)ok;
+	}
 	return r > 0 ? r : -EFAULT;
 }
 

@@ -139,7 +139,7 @@ int64_t sys_rt_sigtimedwait(struct task *t, const struct sysargs *a)
 	sig = signal_take(t, set, &info);
 	if (!sig && deadline > now_mono()) {
 		/* They must interrupt the sleep although they are blocked. */
-		old = t->blocked;
+		old = t->real_blocked = t->blocked;
 		signal_set_mask(t, old & ~set);
 		while (!(sig = signal_take(t, set, &info))) {
 			rc = wait_sleep(t, WAIT_INTERRUPTIBLE, deadline);
@@ -149,6 +149,7 @@ int64_t sys_rt_sigtimedwait(struct task *t, const struct sysargs *a)
 		if (!sig)
 			sig = signal_take(t, set, &info);
 		signal_set_mask(t, old);
+		t->real_blocked = 0;
 	}
 	if (!sig)
 		return rc && rc != -ETIMEDOUT ? -EINTR : -EAGAIN;

@@ -22,6 +22,8 @@ static int foreign_mm(struct task *t, int32_t pid, unsigned mode, struct mm **ou
 	if (!o)
 		return -ESRCH;
 	r = task_may_ptrace(t, o, mode);
+	if (!r)
+		r = task_mem_open(t, o);
 	if (!r) {
 		mutex_lock(&tasks_lock);
 		*out = o->mm ? mm_get(o->mm) : NULL;

@@ -5,6 +5,7 @@
  * Any CLONE_VM child shares the space, whether or not it is a thread (R6).
  */
 #include "sentry/core/charge.h"
+#include "sentry/time/time.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/task/clone.h"
 #include <errno.h>
@@ -462,6 +463,8 @@ int64_t task_clone(struct task *t, const struct clone_args_k *a)
 		return rc;
 	}
 	nr = task_pid_nr(c, task_pid_ns(t));
+	if (c->proc != t->proc)
+		cpu_timers_update(c->proc);
 	event = vfork ? PTRACE_EVENT_VFORK_ : a->exit_signal != SIGCHLD ? PTRACE_EVENT_CLONE_ : PTRACE_EVENT_FORK_;
 	task_get(c);
 	if (task_start(c)) {

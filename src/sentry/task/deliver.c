@@ -136,7 +136,7 @@ static void die(struct task *t, int sig)
 	if (p->group_exit & SG_EXIT)
 		code = p->exit_code;
 	else
-		group_exit_locked(p, code);
+		group_exit_locked(p, code, t);
 	mutex_unlock(&p->sighand->lock);
 	log_debug("task %d (%s) dies by signal %d", task_pid_nr(t, task_root->pid_ns), t->comm, sig);
 	task_exit_self(t, code);
@@ -254,7 +254,9 @@ void signal_deliver(struct task *t)
 		return;
 	}
 	(void)task_regs(t, false);
-	task_clear_work(t, TW_NOTIFY);
+	task_clear_work(t, TW_NOTIFY | TW_SECCOMP);
+	if (unlikely(t->mem_wanted || (t->ptrace && t->mm && !t->mm->mem_open)))
+		task_serve_mem(t);
 	while (!t->exiting) {
 		if (p->group_exit & (SG_CLD_CONTINUED | SG_CLD_STOPPED))
 			process_tell_parent(t);

@@ -361,6 +361,8 @@ static int build_stack(struct exec *x, uint64_t top, uint64_t strings, uint64_t 
 	(void)push(&s, ptrs, words * 8);
 	*sp = s.sp;
 	mm->start_stack = s.sp;
+	mm->args = args_copy_create(mm->arg_start, s.buf + (s.size - (top - mm->arg_start)),
+				    mm->env_end - mm->arg_start);
 	rc = copy_out(x->t, UADDR(s.sp), s.buf + (s.size - (top - s.sp)), top - s.sp);
 out:
 	kfree(s.buf);

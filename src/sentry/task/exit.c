@@ -34,12 +34,24 @@ void task_leave_mm(struct task *t)
 
 void task_put_space(struct task *t, struct mm *mm, pl_thread_t pl, bool wait_gone)
 {
+	uint32_t busy;
 	bool last;
 
 	t->usage.utime += pl_thread_cputime(pl) - min(pl_thread_cputime(pl), t->utime_base);
 	t->utime_base = 0;
+	/* The last one takes the space away, and waits for those that are still giving theirs back. */
+	__atomic_fetch_add(&mm->pl_leaving, 1, __ATOMIC_ACQ_REL);
 	last = __atomic_sub_fetch(&mm->pl_users, 1, __ATOMIC_ACQ_REL) == 0;
-	pl_thread_put(pl, last, last && wait_gone && mm->total_vm > BIG_MEMORY);
+	if (!last)
+		pl_thread_put(pl, false, false);
+	busy = __atomic_sub_fetch(&mm->pl_leaving, 1, __ATOMIC_ACQ_REL);
+	if (last) {
+		for (; busy; busy = __atomic_load_n(&mm->pl_leaving, __ATOMIC_ACQUIRE))
+			(void)h_futex_wait(&mm->pl_leaving, busy, NULL);
+		pl_thread_put(pl, true, wait_gone && mm->total_vm > BIG_MEMORY);
+	} else if (!busy) {
+		(void)h_futex_wake(&mm->pl_leaving, 1);
+	}
 	mm_users_put(mm);
 	mm_put(mm);
 }
@@ -66,6 +78,8 @@ static void exit_mm(struct task *t)
 
 	if (mm) {
 		t->usage.maxrss = max(t->usage.maxrss, mm_hiwater(mm));
+		/* The host takes the faults: each resident page was one at least. */
+		t->usage.minflt = max(t->usage.minflt, t->usage.maxrss / PAGE_SIZE);
 		task_leave_mm(t);
 		mutex_lock(&tasks_lock);
 		t->mm = NULL;
@@ -388,7 +402,7 @@ void process_exit_group(struct task *t, int32_t code)
 	if (p->group_exit & SG_EXIT)
 		code = p->exit_code;
 	else
-		group_exit_locked(p, code);
+		group_exit_locked(p, code, t == current ? t : NULL);
 	mutex_unlock(&p->sighand->lock);
 	if (t == current)
 		task_exit_self(t, code);

@@ -83,6 +83,7 @@ static int stop_here(struct task *t, uint32_t code, int why, uint64_t msg)
 	info.rt.pid = task_pid_nr(t, task_pid_ns(t));
 	info.rt.uid = user_ns_uid_munged(t->cred->user_ns, t->cred->uid);
 	(void)task_regs(t, false);
+	task_serve_mem(t);
 	mutex_lock(&t->proc->sighand->lock);
 	return stop_locked(t, code, why, &info, msg);
 }

@@ -57,7 +57,7 @@ static bool would_ignore(struct task *t, int sig, bool force)
 {
 	uint64_t h;
 
-	if (t->blocked & SIGBIT(sig))
+	if ((t->blocked | t->real_blocked) & SIGBIT(sig))
 		return false;
 	if (t->ptrace && sig != SIGKILL)
 		return false;
@@ -248,17 +248,17 @@ void signal_kill_thread(struct task *t)
 	signal_wake(t, true);
 }
 
-void group_exit_locked(struct process *p, int32_t code)
+void group_exit_locked(struct process *p, int32_t code, struct task *except)
 {
 	struct task *t;
 
-	p->group_exit = (p->group_exit & SG_UNKILLABLE) | SG_EXIT;
+	p->group_exit = (p->group_exit & (SG_UNKILLABLE | SG_CONTINUED)) | SG_EXIT;
 	p->exit_code = code;
 	p->stop_count = 0;
 	list_for_each(t, &p->threads, thread_link) {
 		jobctl_clear_pending(t, JC_PENDING);
 		t->stopped = false;
-		if (!t->exiting)
+		if (!t->exiting && t != except)
 			signal_kill_thread(t);
 	}
 }
@@ -303,9 +303,9 @@ static void complete(struct task *target, int sig, int scope)
 	}
 	if (!t)
 		return;
-	if (is_fatal(t, sig) && !(p->group_exit & SG_EXIT) && (sig == SIGKILL || !t->ptrace) &&
+	if (is_fatal(t, sig) && !(t->real_blocked & SIGBIT(sig)) && !(p->group_exit & SG_EXIT) && (sig == SIGKILL || !t->ptrace) &&
 	    !signal_dumps_core(sig)) {
-		group_exit_locked(p, sig);
+		group_exit_locked(p, sig, NULL);
 		return;
 	}
 	signal_wake(t, sig == SIGKILL);

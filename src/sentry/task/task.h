@@ -242,6 +242,7 @@ struct task {
 	struct cred *tracer_cred;	/* T: owned; of the tracer at attach */
 	struct sigpending pending;	/* S */
 	l_sigset blocked;		/* o writes under S */
+	l_sigset real_blocked;		/* S: what sigtimedwait has unblocked only to be woken */
 	l_sigset saved_mask;		/* o: of sigsuspend, ppoll...; valid if restore_mask */
 	bool restore_mask;		/* o */
 	struct l_sigaltstack altstack;	/* o */
@@ -266,6 +267,7 @@ struct task {
 	bool regs_valid, regs_dirty, keep_result, gone, exiting, started;
 	bool dead_thread;		/* T: it has run its last; a zombie if it is a leader or traced */
 	bool dead_reported;		/* T: released, in no structure any more */
+	bool mem_wanted;		/* a: somebody waits for task_serve_mem */
 	bool exec_nproc_check;		/* set*uid went over RLIMIT_NPROC: execve shall fail */
 	bool vfork_wait;		/* T: waits until the vfork child has released it */
 	bool dumped_core;
@@ -345,6 +347,9 @@ bool pgrp_is_orphaned(struct pid *pgrp);
 int32_t pid_ns_next_tgid(struct pid_ns *ns, int32_t from);	/* smallest thread group >= from, or 0 */
 /* References to what another task uses, or NULL when it is exiting. */
 struct mm *task_mm_get(struct task *t);
+/* Makes o's memory readable for mm_peek and mm_poke: o (or t, when they share it) opens it at its
+ * next stop. No lock may be held. */
+must_check int task_mem_open(struct task *t, struct task *o);
 struct fsctx *task_fs_get(struct task *t);
 struct nsproxy *task_ns_get(struct task *t);
 /* Walks for /proc: the leader of the process (a thread of t's process) whose number follows `after`. */

@@ -23,7 +23,8 @@ void task_tell_ids(struct task *t);
 /* exit.c */
 void task_do_exit(struct task *t);		/* runs everything up to zombie or gone */
 void process_release_task_locked(struct task *t, struct list *dead);
-void group_exit_locked(struct process *p, int32_t code);	/* S held */
+/* S held. `except` ends by itself. */
+void group_exit_locked(struct process *p, int32_t code, struct task *except);
 bool process_is_orphaned_pgrp(struct pid *pgrp, struct task *ignored);
 void task_release_list(struct list *dead);
 
@@ -65,6 +66,10 @@ must_check int altstack_set(struct task *t, const struct l_sigaltstack *ss, uint
 uint64_t altstack_min(void);
 int frame_build(struct task *t, int sig, const struct l_sigaction *act,
 			   const struct l_siginfo *info, l_sigset mask);
+/* memopen.c */
+struct args_copy *args_copy_create(uint64_t start, const void *p, size_t n) must_check;
+void task_serve_mem(struct task *t);
+
 /* Misc */
 void task_init_affinity(struct task *t);
 struct group_list *group_list_create(const uint32_t *gid, uint32_t n) must_check;

@@ -166,6 +166,9 @@ static bool consider(struct scan *s, struct task *c, bool traced)
 			s->any = true;
 			return false;
 		}
+		/* It went on before it ended: told first, when that is all that is asked for. */
+		if (!traced && !(s->o->flags & WEXITED) && take_continued(s, c))
+			return true;
 		if (take_zombie(s, c, traced))
 			return true;
 		if (!(s->o->flags & WEXITED))

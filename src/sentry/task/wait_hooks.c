@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What core/wait.c needs from a task. */
-#include "sentry/task/task.h"
+#include "sentry/task/task_i.h"
 
 uint32_t *task_wait_word(struct task *t)
 {
@@ -23,4 +23,6 @@ void task_wait_state(struct task *t, bool sleeping)
 		__atomic_store_n(&t->state, TASK_SLEEPING, __ATOMIC_SEQ_CST);
 	else if (!sleeping && s == TASK_SLEEPING)
 		__atomic_store_n(&t->state, TASK_KERNEL, __ATOMIC_SEQ_CST);
+	if (unlikely(!sleeping && __atomic_load_n(&t->mem_wanted, __ATOMIC_ACQUIRE)))
+		task_serve_mem(t);
 }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The memory of other processes. What /proc shows of arguments and environment comes from a copy
+ * made by exec, so that looking disturbs nobody (R13). Tracing and process_vm_readv need the
+ * descriptor that a cell opens on itself; the task does it at its next stop when asked.
+ */
+#include <errno.h>
+#include "sentry/core/kheap.h"
+#include "sentry/task/task_i.h"
+
+#define WAIT_NS 1000000ull
+#define WAIT_TRIES 1000
+
+struct args_copy *args_copy_create(uint64_t start, const void *p, size_t n)
+{
+	struct args_copy *a;
+
+	if (n > ARGS_COPY_MAX)
+		return NULL;
+	a = kmalloc(sizeof(*a) + n);
+	if (!a)
+		return NULL;
+	ref_init(&a->ref, 1);
+	a->start = start;
+	a->n = n;
+	__builtin_memcpy(a->data, p, n);
+	return a;
+}
+
+/* By the task itself, between two calls or asleep in one. */
+void task_serve_mem(struct task *t)
+{
+	struct mm *mm = t->mm;
+
+	__atomic_store_n(&t->mem_wanted, false, __ATOMIC_RELAXED);
+	if (!mm || t->gone || __atomic_load_n(&mm->mem_open, __ATOMIC_ACQUIRE))
+		return;
+	if (pl_mem_open(t->pl) == 0)
+		__atomic_store_n(&mm->mem_open, true, __ATOMIC_RELEASE);
+}
+
+int task_mem_open(struct task *t, struct task *o)
+{
+	struct mm *mm = task_mm_get(o);
+	int rc = -ENXIO;
+
+	if (!mm)
+		return -ESRCH;
+	if (mm == t->mm)
+		task_serve_mem(t);
+	for (int i = 0; i < WAIT_TRIES; i++) {
+		if (__atomic_load_n(&mm->mem_open, __ATOMIC_ACQUIRE)) {
+			rc = 0;
+			break;
+		}
+		if (kill_pending(t) || o->exiting)
+			break;
+		if (!i) {
+			__atomic_store_n(&o->mem_wanted, true, __ATOMIC_RELEASE);
+			task_notify(o, TW_NOTIFY);
+		}
+		(void)!wait_sleep(t, WAIT_KILLABLE, now_mono() + WAIT_NS);
+	}
+	mm_put(mm);
+	return rc;
+}
