@@ -232,6 +232,9 @@ must_check int stub_wait(struct pl_thr *t, bool stopped);
 /* ops.c */
 void set_op(struct pl_thr *t, uint32_t i, uint32_t kind, uint32_t nr, uint64_t a0, uint64_t a1,
 	    uint64_t a2);
+/* Guest bytes read a moment ago; the page at src is read by read_page. */
+char *ahead(const struct pl_thr *t, uint64_t src, size_t n);
+must_check int read_page(struct pl_thr *t, uint64_t src);
 must_check int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint8_t *lent);
 
 /* mem.c */

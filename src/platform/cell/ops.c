@@ -71,6 +71,7 @@ int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint8_t *l
 	bool ordered = op->must || op->len >> 32 >= CELL_GUARD_HI;
 	uint32_t i;
 
+	t->pre_len = 0;
 	if (!in_guest(op->addr, op->len) || op->addr & ~PAGE_MASK || !op->len)
 		return -EINVAL;
 	switch (op->kind) {
@@ -173,12 +174,30 @@ static bool copy_range(struct pl_thr *t, uint64_t addr, size_t n)
 	return false;
 }
 
-/* Bytes that were read with the call, if [src, src + n) is among them. */
-static const char *ahead(const struct pl_thr *t, uint64_t src, size_t n)
+/* Bytes that were read with the call or just now, if [src, src + n) is among them. */
+char *ahead(const struct pl_thr *t, uint64_t src, size_t n)
 {
 	if (!range_within(src, n, t->pre_addr, t->pre_addr + t->pre_len))
 		return NULL;
-	return (const char *)t->c + CTX_PRE + (src - t->pre_addr);
+	return (char *)t->c + CTX_PRE + (src - t->pre_addr);
+}
+
+/*
+ * Reads the page around src, so that the small pieces next to it cost nothing. They count as
+ * read when the call was made: dropped with the event, a sleep, or a write by this thread.
+ */
+int read_page(struct pl_thr *t, uint64_t src)
+{
+	uint64_t page = page_down(src);
+	int64_t r;
+
+	t->pre_len = 0;
+	r = run_copy(t, COP_COPY, t->c_addr + CTX_PRE, page, CTX_PRE_SIZE);
+	if (r < 0)
+		return (int)r;
+	t->pre_addr = page;
+	t->pre_len = (uint32_t)r;
+	return 0;
 }
 
 void *pl_bounce(pl_thread_t id, size_t *cap)
@@ -249,6 +268,15 @@ int64_t pl_copy_in(pl_thread_t id, void *dst, uint64_t src, size_t n)
 		memcpy(dst, ahead(t, src, n), n);
 		return (int64_t)n;
 	}
+	if (n <= 1024 && page_down(src) == page_down(src + n - 1) && copy_range(t, src, n)) {
+		int r = read_page(t, src);
+
+		if (r < 0)
+			return r;
+		if (ahead(t, src, n))
+			memcpy(dst, ahead(t, src, n), n);
+		return ahead(t, src, n) ? (int64_t)n : 0;
+	}
 	while (done < n) {
 		size_t part = min(n - done, (size_t)CTX_WINDOW_SIZE);
 		int64_t r = pl_bounce_in(id, src + done, 0, part);
@@ -310,34 +338,24 @@ int64_t pl_copy_in_str(pl_thread_t id, char *dst, uint64_t src, size_t n)
 
 	if (!t)
 		return -ESRCH;
-	if (t->pre_len && src >= t->pre_addr && src < t->pre_addr + t->pre_len) {
-		done = min(n, t->pre_addr + t->pre_len - src);
-		memcpy(dst, ahead(t, src, done), done);
-		char *end = memchr(dst, 0, done);
+	while (done < n) {
+		uint64_t at = src + done, part;
+		char *end;
 
+		if (!ahead(t, at, 1)) {
+			int r = copy_range(t, at, 1) ? read_page(t, at) : 0;
+
+			if (r < 0)
+				return r;
+			if (!ahead(t, at, 1))
+				break;
+		}
+		part = min(n - done, t->pre_addr + t->pre_len - at);
+		memcpy(dst + done, ahead(t, at, part), part);
+		end = memchr(dst + done, 0, part);
 		if (end)
 			return end - dst + 1;
-		done = 0;
-	}
-	while (done < n) {
-		size_t part = min(n - done, (size_t)CTX_WINDOW_SIZE);
-		const char *nul;
-		int64_t r;
-
-		if (src + done >= CELL_MIN && src + done < CELL_TOP)
-			part = min(part, CELL_TOP - (src + done));
-		if (!copy_range(t, src + done, part))
-			break;
-		r = run_copy(t, COP_STR, t->c_addr + CTX_BOUNCE, src + done, part);
-		if (r < 0)
-			return r;
-		memcpy(dst + done, (char *)t->c + CTX_BOUNCE, (size_t)r);
-		nul = memchr(dst + done, 0, (size_t)r);
-		if (nul)
-			return nul - dst + 1;
-		done += (size_t)r;
-		if ((size_t)r < part)
-			break;
+		done += part;
 	}
 	return (int64_t)done;
 }
@@ -361,6 +379,7 @@ int pl_atomic32(pl_thread_t id, enum pl_atomic op, uint64_t addr, uint32_t old, 
 		return -ESRCH;
 	if (!copy_range(t, addr, 4) || addr % 4)
 		return -EFAULT;
+	t->pre_len = 0;
 	set_op(t, 0, op == PL_LOAD ? COP_LOAD32 : COP_CMPXCHG32, 0, addr, old, val);
 	r = stub_run(t, 1);
 	if (r < 0)

@@ -15,6 +15,7 @@
 
 #define BUCKETS 4096u
 #define TABLE_SIZE 0x10000u
+#define PL_PATCH_MAX 14		/* ops of a batch, less two */
 
 static struct {
 	struct mutex lock;
@@ -69,9 +70,10 @@ bool site_of_tramp(uint64_t ip, struct site *out, uint32_t *off)
 	return true;
 }
 
+/* By page: what is patched, is patched by the page. */
 static uint32_t hash(uint64_t addr)
 {
-	return (uint32_t)((addr * 0x9e3779b97f4a7c15ull) >> 40) % BUCKETS;
+	return (uint32_t)((addr / PAGE_SIZE * 0x9e3779b97f4a7c15ull) >> 40) % BUCKETS;
 }
 
 static void put32(uint8_t *p, uint64_t v)
@@ -138,6 +140,11 @@ static void patch_bytes(uint32_t i, uint32_t shape, uint8_t *p)
 		p[7] = 0x90;
 }
 
+static size_t site_len(const struct site *s)
+{
+	return s->shape == SHAPE_MOV ? 7 : 8;
+}
+
 static bool is_prefix(uint8_t b)
 {
 	return (b & 0xf0) == 0x40 || b == 0x66 || b == 0xf0 || b == 0xf2 || b == 0xf3;
@@ -162,42 +169,73 @@ static int shape_of(const uint8_t *w, uint32_t rax)
 	return -1;
 }
 
+static void original_bytes(const struct site *s, uint8_t *b)
+{
+	if (s->shape == SHAPE_MOV) {
+		b[0] = 0xb8;
+		put32(b + 1, s->nr);
+		b[5] = 0x0f, b[6] = 0x05;
+	} else {
+		b[0] = 0x0f, b[1] = 0x05, b[2] = 0x48, b[3] = 0x3d;
+		put32(b + 4, s->shape == SHAPE_CMP96 ? -4096ull : -4095ull);
+	}
+}
+
+/* Adds to the batch the patches of all known sites of the page whose code is there. */
+static uint32_t patch_known(struct pl_thr *t, uint64_t page, char *text, uint32_t n)
+{
+	uint8_t was[8], now[8];
+	char *room = (char *)t->c + CTX_BOUNCE;
+	uint32_t i;
+
+	for (i = st.bucket[hash(page)]; i && n < PL_PATCH_MAX; i = st.site[i - 1].next) {
+		const struct site *s = &st.site[i - 1];
+		size_t len = site_len(s);
+
+		if (page_down(s->addr) != page || s->addr - page + len > PAGE_SIZE)
+			continue;
+		original_bytes(s, was);
+		if (memcmp(text + (s->addr - page), was, len))
+			continue;
+		patch_bytes(i - 1, s->shape, now);
+		memcpy(text + (s->addr - page), now, len);	/* an entry of another shape is out */
+		memcpy(room + 8 * n, now, len);
+		set_op(t, n, COP_COPY, 0, s->addr, t->c_addr + CTX_BOUNCE + 8ull * n, len);
+		n++;
+	}
+	return n;
+}
+
 static bool patch(struct pl_thr *t)
 {
-	uint64_t rip = t->regs.rip, addr, page;
-	pl_thread_t id = thr_id(t);
-	uint8_t w[14], bytes[8];
-	size_t len;
+	uint64_t rip = t->regs.rip, addr, page = page_down(rip - 8);
+	uint32_t nr = (uint32_t)t->regs.rax, n;
 	int shape, i, prot;
-	struct pl_op op = {.kind = PL_OP_PROTECT, .len = PAGE_SIZE};
+	uint8_t w[14];
+	char *text;
 
-	if (page_down(rip - 8) != page_down(rip + 5) ||
-	    pl_copy_in(id, w, rip - 8, sizeof(w)) != sizeof(w))
+	if (page != page_down(rip + 5))
 		return false;
-	shape = shape_of(w, (uint32_t)t->regs.rax);
+	prot = pl.boot.may_patch(thr_id(t), page);
+	if (prot < 0 || pl_flush(thr_id(t)) == -ESRCH || read_page(t, page))
+		return false;
+	text = ahead(t, page, PAGE_SIZE);
+	if (!text)
+		return false;
+	memcpy(w, text + (rip - 8 - page), sizeof(w));
+	shape = shape_of(w, nr);
 	if (shape < 0)
 		return false;
 	addr = shape == SHAPE_MOV ? rip - 7 : rip - 2;
-	len = shape == SHAPE_MOV ? 7 : 8;
-	page = page_down(addr);
-	prot = pl.boot.may_patch(id, page);
-	if (prot < 0)
-		return false;
-	i = site_get(addr, shape == SHAPE_MOV ? (uint32_t)t->regs.rax : 0, (uint32_t)shape);
+	i = site_get(addr, shape == SHAPE_MOV ? nr : 0, (uint32_t)shape);
 	if (i < 0)
 		return false;
-	patch_bytes((uint32_t)i, (uint32_t)shape, bytes);
-	op.addr = page;
-	op.prot = prot | PROT_WRITE;
-	if (pl_op(id, &op))
-		return false;
-	bool ok = pl_copy_out(id, addr, bytes, len) == (int64_t)len;
-
-	op.prot = prot;
-	ok = !pl_op(id, &op) && ok;
-	pl_debug("site: %llx shape %d nr %u -> entry %d", (unsigned long long)addr, shape,
-		 (uint32_t)t->regs.rax, i);
-	return ok;
+	set_op(t, 0, COP_ANON, SYS_mprotect, page, PAGE_SIZE, (uint64_t)prot | PROT_WRITE);
+	n = patch_known(t, page, text, 1);
+	set_op(t, n++, COP_ANON, SYS_mprotect, page, PAGE_SIZE, (uint64_t)prot);
+	i = stub_run(t, n);
+	pl_debug("site: %llx shape %d nr %u: %u patched", (unsigned long long)addr, shape, nr, n - 2);
+	return i > 0;
 }
 
 void site_enter(struct pl_spc *s)
@@ -246,8 +284,8 @@ void site_consider(struct pl_thr *t)
 	}
 	uint32_t n = ++t->hits[h].n;
 
-	/* the second time, and then ever more rarely */
-	if (n < 2 || n & (n - 1) || nr == 202 || nr == 15)
+	/* the fourth time, and then ever more rarely */
+	if (n < 4 || n & (n - 1) || nr == 202 || nr == 15)
 		return;
 	if (patch_alone(t))
 		t->dirty = true;	/* it may resume inside the patch, see site_resume */
@@ -264,7 +302,7 @@ static bool patched_at(struct pl_thr *t, uint64_t addr, bool mov, struct site *o
 	for (i = __atomic_load_n(&st.bucket[hash(addr)], __ATOMIC_ACQUIRE); i;
 	     i = st.site[i - 1].next) {
 		const struct site *s = &st.site[i - 1];
-		size_t len = s->shape == SHAPE_MOV ? 7 : 8;
+		size_t len = site_len(s);
 
 		if (s->addr != addr || (s->shape == SHAPE_MOV) != mov)
 			continue;
@@ -343,15 +381,8 @@ int pl_unpatch(pl_thread_t id, uint64_t addr, uint64_t len)
 		if (s.addr < addr || s.addr - addr >= len ||
 		    !patched_at(t, s.addr, s.shape == SHAPE_MOV, &s))
 			continue;
-		if (s.shape == SHAPE_MOV) {
-			b[0] = 0xb8;
-			put32(b + 1, s.nr);
-			b[5] = 0x0f, b[6] = 0x05;
-		} else {
-			b[0] = 0x0f, b[1] = 0x05, b[2] = 0x48, b[3] = 0x3d;
-			put32(b + 4, s.shape == SHAPE_CMP96 ? -4096ull : -4095ull);
-		}
-		if (pl_copy_out(id, s.addr, b, s.shape == SHAPE_MOV ? 7 : 8) < 7)
+		original_bytes(&s, b);
+		if (pl_copy_out(id, s.addr, b, site_len(&s)) < 7)
 			return -EFAULT;
 	}
 	return 0;

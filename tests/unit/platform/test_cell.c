@@ -386,7 +386,7 @@ static void test_sites(void **state)
 	assert_int_equal(pl_run(t, &ev), 0);
 	assert_int_equal(ev.nr, SYS_exit);
 	assert_int_equal(ev.args[0], 1234);
-	assert_true(traps < 12);
+	assert_true(traps < 20);
 	pl_thread_put(t, true, true);
 	/* the child has inherited patched text; unpatched, it goes on */
 	assert_int_equal(pl_run(t2, &ev), 0);

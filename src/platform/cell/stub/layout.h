@@ -8,7 +8,7 @@
  *	0x80000-0xaffff		trampolines of patched sites, read and execute
  *	0x200000 - TOP		the guest
  *	TOP - TOP+GUARD		nothing, ever
- *	CTX_BASE		one context of 32 KiB per guest thread
+ *	CTX_BASE		one context of 64 KiB per guest thread
  *	VDSO			the host's vvar and vdso
  *
  * TOP leaves room for the shadow layouts of ASan, TSan (its high application range starts at
@@ -26,9 +26,9 @@
 #define CELL_GUARD_HI	0x10
 #define CELL_CTX_BASE	0x7ff000000000
 #define CELL_CTX_HI	0x7ff0
-#define CELL_CTX_SIZE	0x8000
+#define CELL_CTX_SIZE	0x10000
 #define CELL_CTX_MAX	8192
-#define CELL_CTX_SPAN	0x10000000
+#define CELL_CTX_SPAN	0x20000000
 #define CELL_VDSO	0x7ff800000000
 
 /* Inside a context */
@@ -36,14 +36,14 @@
 #define CTX_STACK_TOP	0x4000
 #define CTX_ALTSTACK_SIZE (CTX_STACK_TOP - CTX_ALTSTACK)
 #define CTX_BOUNCE	0x4000
-#define CTX_BOUNCE_SIZE	0x4000
+#define CTX_BOUNCE_SIZE	0xc000
 /* Parts of the bounce area: the window, bytes that go out with the reply, bytes that came in
  * with a system call. */
-#define CTX_WINDOW_SIZE	0x3000
+#define CTX_WINDOW_SIZE	0xa000
 #define CTX_PUT		(CTX_BOUNCE + CTX_WINDOW_SIZE)
-#define CTX_PUT_SIZE	0x800
+#define CTX_PUT_SIZE	0x1000
 #define CTX_PRE		(CTX_PUT + CTX_PUT_SIZE)
-#define CTX_PRE_SIZE	0x800
+#define CTX_PRE_SIZE	0x1000		/* a page, so that a block never crosses one */
 
 /* Descriptors in a cell: the context memfd, /proc, the boot socket; numbers lent to one ordered call each. */
 #define CELL_FD_CTX	3
