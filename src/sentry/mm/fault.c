@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include "sentry/mm/mm_int.h"
+#include "sentry/task/ns.h"
 
 #define GROW_CHUNK (128 * 1024ul)
 #define STACK_FIRST (132 * 1024ul)
