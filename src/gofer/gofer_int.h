@@ -43,8 +43,8 @@ void handle_unpin(struct href *r);	/* idempotent */
 must_check int handle_add(const struct href *dir, const char *name, int hfd, struct href *out);
 /* The Sentry needs it no longer; ids that are not in use are ignored. */
 void handle_forget(uint64_t id);
-/* The object is about to lose its name: its descriptor is kept until it is forgotten (or the
- * attempt failed, `on` false). */
+/* The object is about to lose its name: its descriptor is kept as long as any other can be closed
+ * instead (or the attempt failed, `on` false). */
 void handle_keep(uint64_t id, bool on);
 /* The object's name changed to `name` in dir. */
 void handle_moved(uint64_t id, const struct href *dir, const char *name);
@@ -57,7 +57,8 @@ void handles_count(unsigned *used, unsigned *open);
 
 extern bool gofer_no_openat2;
 
-/* Takes one name below dirfd to an O_PATH descriptor; never follows a link. */
+/* Takes one name below dirfd to an O_PATH descriptor; never follows a link. With openat2 it may be
+ * several names. */
 must_check int step_open(int dirfd, const char *name);
 /* Opens what O_PATH descriptor hfd holds with `flags`, or creates an O_PATH copy. */
 must_check int step_reopen(int hfd, int flags);

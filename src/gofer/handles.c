@@ -25,6 +25,7 @@ struct handle {
 	uint32_t children;
 	uint32_t pins;
 	uint32_t lru_next, lru_prev;	/* of open, unpinned, evictable handles; free list: next */
+	uint32_t down;		/* ensure_open's way back */
 	uint32_t long_name;	/* 1 + index in the table of long names, or 0 */
 	int hfd;		/* -1: closed */
 	uint16_t root;
@@ -35,13 +36,15 @@ struct handle {
 
 static struct {
 	struct mutex lock;
-	struct handle *h;	/* [0] is the head of the LRU list */
+	struct handle *h;	/* [0] is the head of the LRU list, [kept] of those with `keep` */
+	uint32_t kept;
 	uint32_t max, top, free, used;
 	char (*names)[GOFER_NAME_MAX + 1];
 	uint32_t names_top, names_free;	/* free list: the first four bytes of a slot */
 	unsigned budget, open;
 	unsigned nroots;
 	uint32_t root_flags[GOFER_ROOTS_MAX];
+	char path[4096];
 } T;
 
 static uint32_t index_of(const struct handle *h)
@@ -65,10 +68,11 @@ static void lru_del(struct handle *h)
 
 static void lru_add(struct handle *h)
 {
-	if (h->in_lru || h->pins || h->keep || h->hfd < 0 || h->parent == NONE)
+	if (h->in_lru || h->pins || h->hfd < 0 || h->parent == NONE)
 		return;
-	h->lru_next = T.h[0].lru_next, h->lru_prev = 0;
-	T.h[h->lru_next].lru_prev = T.h[0].lru_next = index_of(h);
+	uint32_t head = h->keep ? T.kept : 0;
+	h->lru_next = T.h[head].lru_next, h->lru_prev = head;
+	T.h[h->lru_next].lru_prev = T.h[head].lru_next = index_of(h);
 	h->in_lru = true;
 }
 
@@ -86,7 +90,11 @@ static int make_room(unsigned n)
 	while (T.open + n > T.budget) {
 		struct handle *old = &T.h[T.h[0].lru_prev];
 
+		/* At the last: what has no name any more, and will be ESTALE (removed directories
+		 * that are only held as somebody's parents). */
 		if (old == T.h)
+			old = &T.h[T.h[T.kept].lru_prev];
+		if (old == &T.h[T.kept])
 			return -ENFILE;
 		lru_del(old);
 		close_fd(old);
@@ -186,17 +194,11 @@ static struct handle *find(uint64_t id)
 	return h->used && h->gen == id >> 32 ? h : NULL;
 }
 
-/* Opens a closed handle whose parent is open. */
-static int open_again(struct handle *h)
+/* Takes the descriptor that a walk ended at, if it is this handle's object. */
+static int reopened(struct handle *h, int hfd)
 {
 	struct stat st;
-	struct handle *parent = &T.h[h->parent];
-	int rc, hfd;
 
-	lru_del(parent);	/* not to be closed while it is needed */
-	rc = make_room(1);
-	hfd = rc ? rc : step_open(parent->hfd, name_of(h));
-	lru_add(parent);
 	if (hfd < 0)
 		return hfd == -ENFILE || hfd == -EMFILE || hfd == -ENOMEM ? hfd : -ESTALE;
 	if (h_fstat(hfd, &st) || st.st_dev != h->dev || st.st_ino != h->ino) {
@@ -209,18 +211,57 @@ static int open_again(struct handle *h)
 	return 0;
 }
 
+/*
+ * A long way down is walked in strides of several names, and the handle at the end of each is
+ * opened as well: who goes up or down such a path finds an open ancestor close by. Objects in
+ * between are not looked at; only the one at the end must be the same.
+ */
+#define STRIDE 32u
+
+/* Opens *at and what is below it, from its open parent towards h, as far as one stride goes; *at
+ * is where it got. */
+static int walk_down(struct handle **at, const struct handle *h)
+{
+	struct handle *from = &T.h[(*at)->parent], *to = *at;
+	size_t len = 0;
+
+	for (unsigned n = 1;; n++) {
+		const char *name = name_of(to);
+		size_t part = strlen(name);
+
+		memcpy(T.path + len, name, part + 1);
+		len += part;
+		if (to == h || n == STRIDE || gofer_no_openat2 || len + GOFER_NAME_MAX + 2 > sizeof(T.path))
+			break;
+		T.path[len++] = '/';
+		to = &T.h[to->down];
+	}
+	lru_del(from);		/* not to be closed while it is needed */
+	int rc = make_room(1);
+	rc = reopened(to, rc ? rc : step_open(from->hfd, T.path));
+	lru_add(from);
+	*at = to;
+	return rc;
+}
+
 static int ensure_open(struct handle *h)
 {
-	while (h->hfd < 0) {
-		struct handle *a = h;
+	struct handle *at = h;
+	int rc = 0;
 
-		while (T.h[a->parent].hfd < 0)
-			a = &T.h[a->parent];	/* ends at a root: those stay open */
-		int rc = open_again(a);
-		if (rc)
-			return rc;
+	if (h->hfd >= 0)
+		return 0;
+	/* Up to an open ancestor (roots always are), noting the way back. */
+	while (T.h[at->parent].hfd < 0) {
+		T.h[at->parent].down = index_of(at);
+		at = &T.h[at->parent];
 	}
-	return 0;
+	for (;;) {
+		rc = walk_down(&at, h);
+		if (rc || at == h)
+			return rc;
+		at = &T.h[at->down];
+	}
 }
 
 static int pin_locked(struct handle *h, struct href *out)
@@ -372,7 +413,7 @@ int handles_init(unsigned nroots, unsigned max_handles, unsigned fd_budget)
 	void *p, *names;
 	int rc;
 
-	if (nroots > GOFER_ROOTS_MAX || max_handles < nroots + 2 || max_handles > 1u << 24)
+	if (nroots > GOFER_ROOTS_MAX || max_handles < nroots + 3 || max_handles > 1u << 24)
 		return -EINVAL;
 	if (T.h) {	/* unit tests start again */
 		(void)!h_munmap(T.h, T.max * sizeof(*T.h));
@@ -387,7 +428,9 @@ int handles_init(unsigned nroots, unsigned max_handles, unsigned fd_budget)
 	T.h = p, T.names = names;
 	mutex_init(&T.lock, RANK_OBJECT);
 	T.max = max_handles;
-	T.top = nroots + 1;
+	T.kept = nroots + 1;
+	T.h[T.kept].lru_next = T.h[T.kept].lru_prev = T.kept;
+	T.top = nroots + 2;
 	T.nroots = nroots;
 	T.budget = fd_budget;
 	for (unsigned i = 1; i <= nroots; i++)

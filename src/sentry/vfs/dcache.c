@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "lib/bug.h"
 #include "sentry/core/charge.h"
 #include "sentry/core/kheap.h"
@@ -377,10 +378,35 @@ void dentry_drop(struct dentry *d)
 	mutex_unlock(&dc->lock);
 }
 
+/* What is cached below a removed directory (absent names) must not keep it. */
+static void drop_unused_children(struct dentry *d)
+{
+	struct dentry *batch[DCACHE_BATCH], *c, *tmp;
+	unsigned n;
+
+	do {
+		n = 0;
+		mutex_lock(&dc->lock);
+		list_for_each_safe(c, tmp, &d->children, siblings) {
+			if (d_ref(c) == 0 && list_empty(&c->children) && n < DCACHE_BATCH) {
+				(void)d_kill_locked(c);
+				batch[n++] = c;
+			}
+		}
+		mutex_unlock(&dc->lock);
+		for (unsigned i = 0; i < n; i++) {
+			d_free(batch[i]);
+			d_put_chain(d);		/* the child's reference */
+		}
+	} while (n == DCACHE_BATCH);
+}
+
 void dentry_deleted(struct dentry *d)
 {
 	struct inode *gone = NULL;
 
+	if (d->inode && S_ISDIR(d->inode->mode))
+		drop_unused_children(d);
 	mutex_lock(&dc->lock);
 	if (d_ref(d) == 1 && list_empty(&d->children)) {
 		gone = steal(d->inode);
