@@ -8,12 +8,11 @@
 #include <netinet/in.h>
 #include "lib/fmt.h"
 #include "sentry/core/kheap.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/task/ns.h"
 #include "sentry/task/task.h"
 
 static KCACHE(sock_cache, struct sock, 0);
-
-#define DEFAULT_BUF 212992u
 
 const struct sock_ops *const sock_ops_table[SOCK_OPS_MAX] = {
 	[SOCK_unix_stream] = &unix_stream_ops,
@@ -40,7 +39,8 @@ int sock_alloc(struct net_ns *net, uint16_t ops, int family, int type, int proto
 	list_init(&s->acceptq);
 	list_init(&s->accept_link);
 	s->net = net_ns_get(net);
-	s->rcvbuf = s->sndbuf = DEFAULT_BUF;
+	s->rcvbuf = (uint32_t)sysctl_get(SYSCTL_rmem_default);
+	s->sndbuf = (uint32_t)sysctl_get(SYSCTL_wmem_default);
 	s->rcvlowat = 1;
 	s->peek_off = -1;
 	s->opts = SKO_PASSRIGHTS;

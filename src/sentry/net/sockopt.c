@@ -5,12 +5,12 @@
 #include "lib/checked.h"
 #include "sentry/core/kheap.h"
 #include "sentry/fs/pidfd/pidfd.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/net/sock.h"
 #include "sentry/task/ns.h"
 #include "sentry/task/task.h"
 
-#define MEM_MAX 212992u		/* net.core.[rw]mem_max */
 #define SNDBUF_MIN 4608u
 #define RCVBUF_MIN 2304u
 #define NSEC 1000000000ull
@@ -89,11 +89,11 @@ static int set_linger(struct sock *s, struct task *t, uint64_t arg, uint32_t len
 	return 0;
 }
 
-static void set_buf(uint32_t *buf, int val, uint32_t least, bool force)
+static void set_buf(uint32_t *buf, int val, uint32_t least, enum sysctl_var limit, bool force)
 {
 	uint32_t v = val < 0 ? 0 : (uint32_t)val;
 
-	v = force ? min(v, (uint32_t)INT32_MAX / 2) : min(v, MEM_MAX);
+	v = force ? min(v, (uint32_t)INT32_MAX / 2) : min(v, (uint32_t)sysctl_get(limit));
 	WRITE_ONCE(*buf, max(v * 2, least));
 }
 
@@ -105,17 +105,17 @@ static int set_value(struct sock *s, struct task *t, int name, int val)
 	case SO_TYPE: case SO_PROTOCOL: case SO_DOMAIN: case SO_ERROR: case SO_SNDLOWAT:
 		return -ENOPROTOOPT;
 	case SO_SNDBUF:
-		set_buf(&s->sndbuf, val, SNDBUF_MIN, false);
+		set_buf(&s->sndbuf, val, SNDBUF_MIN, SYSCTL_wmem_max, false);
 		sock_wake(s, EPOLLOUT | EPOLLWRNORM);
 		return 0;
 	case SO_RCVBUF:
-		set_buf(&s->rcvbuf, val, RCVBUF_MIN, false);
+		set_buf(&s->rcvbuf, val, RCVBUF_MIN, SYSCTL_rmem_max, false);
 		return 0;
 	case SO_SNDBUFFORCE: case SO_RCVBUFFORCE:
 		if (!task_capable(t, CAP_NET_ADMIN))
 			return -EPERM;
 		set_buf(name == SO_SNDBUFFORCE ? &s->sndbuf : &s->rcvbuf, val,
-			name == SO_SNDBUFFORCE ? SNDBUF_MIN : RCVBUF_MIN, true);
+			name == SO_SNDBUFFORCE ? SNDBUF_MIN : RCVBUF_MIN, SYSCTL_wmem_max, true);
 		return 0;
 	case SO_PRIORITY:
 		if ((val < 0 || val > 6) && !task_capable(t, CAP_NET_ADMIN))

@@ -2,6 +2,7 @@
 /* socket, socketpair, bind, connect, listen, accept, names, options, shutdown */
 #include <errno.h>
 #include <fcntl.h>
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/net/sock.h"
 #include "sentry/syscalls/fdpair.h"
@@ -10,7 +11,6 @@
 #include "sentry/task/task.h"
 
 #define TYPE_MASK 0xfu
-#define SOMAXCONN_NOW 4096
 
 struct file *socket_get(struct task *t, int fd, int *err)
 {
@@ -161,7 +161,7 @@ int64_t sys_connect(struct task *t, const struct sysargs *a)
 
 int64_t sys_listen(struct task *t, const struct sysargs *a)
 {
-	int backlog = (int)min(ARG_U32(1), (uint32_t)SOMAXCONN_NOW), r;
+	int backlog = (int)min(ARG_U32(1), (uint32_t)sysctl_get(SYSCTL_somaxconn)), r;
 	struct file *f;
 
 	f = socket_get(t, ARG_INT(0), &r);

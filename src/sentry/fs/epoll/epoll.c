@@ -16,6 +16,7 @@
 #include "lib/fmt.h"
 #include "lib/rbtree.h"
 #include "sentry/core/kheap.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/task/task.h"
 
 #define EP_PRIVATE (EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE)
@@ -64,7 +65,6 @@ static KCACHE(epwait_cache, struct epwait, 0);
 static struct mutex topology_lock = MUTEX_INIT(RANK_EPOLL_TREE);
 static uint64_t watches;	/* topology_lock */
 static uint32_t visit_gen;	/* topology_lock */
-uint64_t epoll_max_watches = 1u << 20;
 
 bool file_is_epoll(const struct file *f)
 {
@@ -254,7 +254,7 @@ static int item_add(struct eventpoll *ep, struct file *target, int fd,
 
 	if (r)
 		return r;
-	if (watches >= epoll_max_watches)
+	if (watches >= (uint64_t)sysctl_get(SYSCTL_epoll_watches))
 		return -ENOSPC;
 	it = kc_alloc(&epitem_cache);
 	if (!it)

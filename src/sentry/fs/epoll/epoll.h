@@ -9,8 +9,6 @@ struct l_epoll_event {
 	uint64_t data;
 } __attribute__((packed));
 
-extern uint64_t epoll_max_watches;	/* /proc/sys/fs/epoll/max_user_watches */
-
 void epoll_start(void);		/* once, before guests run: registers the wake-up handler */
 must_check int epoll_new(unsigned flags, struct file **out);
 /* EPOLL_CTL_*; ev is NULL for DEL. */

@@ -15,6 +15,7 @@
 #include "lib/fmt.h"
 #include "lib/rbtree.h"
 #include "sentry/core/kheap.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/notify.h"
@@ -56,7 +57,6 @@ struct l_inotify_event {
 static KCACHE(inotify_cache, struct inotify, 0);
 static KCACHE(inwatch_cache, struct inwatch, 0);
 
-uint32_t inotify_max_queued = 16384, inotify_max_instances = 1024, inotify_max_watches = 65536;
 static uint32_t nr_instances, nr_watches;	/* a */
 
 /* --- the queue -------------------------------------------------------------------------------- */
@@ -93,7 +93,7 @@ static void queue_event(struct inotify *g, int32_t wd, uint32_t mask, uint32_t c
 	bool added = false;
 
 	mutex_lock(&g->qlock);
-	if (!e || g->nevents >= inotify_max_queued) {
+	if (!e || g->nevents >= sysctl_get(SYSCTL_inotify_events)) {
 		kfree(e);
 		e = g->overflow ? NULL : event_make(-1, IN_Q_OVERFLOW, 0, NULL, 0);
 		g->overflow = g->overflow || e;
@@ -275,7 +275,7 @@ static int watch_new_locked(struct inotify *g, struct inode *i, uint32_t mask)
 {
 	struct inwatch *iw;
 
-	if (__atomic_load_n(&nr_watches, __ATOMIC_RELAXED) >= inotify_max_watches)
+	if (__atomic_load_n(&nr_watches, __ATOMIC_RELAXED) >= sysctl_get(SYSCTL_inotify_watches))
 		return -ENOSPC;
 	iw = kc_alloc(&inwatch_cache);
 	if (!iw)
@@ -386,7 +386,7 @@ int inotify_new(unsigned flags, struct file **out)
 	struct inode *i;
 	int r;
 
-	if (__atomic_fetch_add(&nr_instances, 1, __ATOMIC_RELAXED) >= inotify_max_instances) {
+	if (__atomic_fetch_add(&nr_instances, 1, __ATOMIC_RELAXED) >= sysctl_get(SYSCTL_inotify_instances)) {
 		__atomic_fetch_sub(&nr_instances, 1, __ATOMIC_RELAXED);
 		return -EMFILE;
 	}

@@ -2,8 +2,6 @@
 #pragma once
 #include "sentry/vfs/vfs.h"
 
-extern uint32_t inotify_max_queued, inotify_max_instances, inotify_max_watches;	/* /proc/sys/fs/inotify */
-
 void inotify_start(void);
 must_check int inotify_new(unsigned flags, struct file **out);
 /* -EINVAL: not an inotify file */

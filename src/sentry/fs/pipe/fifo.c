@@ -10,13 +10,12 @@
 #include "lib/fmt.h"
 #include "sentry/core/kheap.h"
 #include "sentry/fs/pipe/pipe_i.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/poll.h"
 
 static KCACHE(pipe_cache, struct pipe, 0);
 
-uint32_t pipe_max_size = 1u << 20;
-uint32_t pipe_user_soft = 16384, pipe_user_hard;
 
 struct pipe_user {
 	struct list link;
@@ -64,6 +63,14 @@ uint64_t pipe_user_pages(uint32_t uid)
 	return n;
 }
 
+/* A limit of 0 is none. */
+static bool over(uint64_t pages, enum sysctl_var limit)
+{
+	int64_t max_pages = sysctl_get(limit);
+
+	return max_pages && pages > (uint64_t)max_pages;
+}
+
 int pipe_account(uint32_t uid, int64_t pages, bool privileged)
 {
 	struct pipe_user *pu;
@@ -83,7 +90,7 @@ int pipe_account(uint32_t uid, int64_t pages, bool privileged)
 	}
 	now = pu->pages + (uint64_t)pages;
 	if (pages > 0 && !privileged &&
-	    ((pipe_user_soft && now > pipe_user_soft) || (pipe_user_hard && now > pipe_user_hard)))
+	    (over(now, SYSCTL_pipe_user_soft) || over(now, SYSCTL_pipe_user_hard)))
 		r = -EPERM;
 	else
 		pu->pages = now;
@@ -117,7 +124,7 @@ static int pipe_alloc(const struct cred *cred, struct pipe **out)
 	r = pipe_account(cred->uid, slots, quota_exempt(cred));
 	if (r == -EPERM) {
 		slots = PIPE_MIN_SLOTS;
-		if (pipe_user_hard && pipe_user_pages(cred->uid) + slots > pipe_user_hard)
+		if (over(pipe_user_pages(cred->uid) + slots, SYSCTL_pipe_user_hard))
 			return -ENFILE;
 		r = pipe_account(cred->uid, slots, true);
 	}
@@ -330,7 +337,7 @@ static int64_t pipe_set_size(struct pipe *p, const struct cred *c, uint64_t arg)
 		return -EINVAL;
 	while ((uint64_t)slots * PAGE_SIZE < arg)
 		slots *= 2;
-	if (slots > old && (uint64_t)slots * PAGE_SIZE > pipe_max_size &&
+	if (slots > old && (int64_t)(slots * PAGE_SIZE) > sysctl_get(SYSCTL_pipe_max_size) &&
 	    !cred_capable(c, CAP_SYS_RESOURCE))
 		return -EPERM;
 	r = pipe_account(p->uid, (int64_t)slots - old, slots <= old || quota_exempt(c));

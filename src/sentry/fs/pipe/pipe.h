@@ -33,9 +33,6 @@ struct pipe {
 	struct ppage *spare;	/* a: one empty page kept */
 };
 
-extern uint32_t pipe_max_size;		/* /proc/sys/fs/pipe-max-size, bytes */
-extern uint32_t pipe_user_soft, pipe_user_hard;	/* pages; 0 none */
-
 must_check int pipe_start(void);		/* once, before guests run */
 must_check int pipe_create(unsigned flags, struct file **rd, struct file **wr);
 /* The pipe behind an open file, or NULL. */

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include "sentry/core/kheap.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/net/inet/inet.h"
 #include "sentry/net/net.h"
 #include "sentry/task/ns.h"
@@ -14,7 +15,6 @@ static KCACHE(inet_sock_cache, struct inet_sock, 0);
 
 #define PORT_FIRST 32768u
 #define PORT_LAST 60999u
-#define PORT_PRIVILEGED 1024u
 
 static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -265,7 +265,7 @@ int inet_bind(struct sock *s, struct task *t, const void *addr, uint32_t len)
 		return -EADDRNOTAVAIL;
 	if (s->family == AF_INET6 && inet_is_v4(&la) && inet_v6only(s))
 		return -EINVAL;
-	if (la.port && la.port < PORT_PRIVILEGED && !cred_ns_capable(t->cred, s->net->user_ns, CAP_NET_BIND_SERVICE))
+	if (la.port && la.port < sysctl_get(SYSCTL_port_start) && !cred_ns_capable(t->cred, s->net->user_ns, CAP_NET_BIND_SERVICE))
 		return -EACCES;
 	return bind_to(s, &la, true);
 }

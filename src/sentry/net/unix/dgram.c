@@ -3,6 +3,7 @@
 #include <errno.h>
 #include "sentry/core/kheap.h"
 #include "sentry/core/restart.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/net/unix/unix.h"
 #include "sentry/task/task.h"
@@ -15,7 +16,7 @@ static bool may_send_locked(const struct sock *s, const struct sock *to)
 
 static bool full_locked(const struct sock *s, const struct sock *to)
 {
-	return to->peer != s && to->rxq_len > UNIX_DGRAM_QLEN;
+	return to->peer != s && to->rxq_len > sysctl_get(SYSCTL_unix_qlen);
 }
 
 static bool room_or_end(struct sock *s, struct sock *to)

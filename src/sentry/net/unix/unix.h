@@ -24,7 +24,6 @@ struct unix_sock {
 };
 
 #define UNIX_MAX_LEVEL 4u
-#define UNIX_DGRAM_QLEN 10u	/* net.unix.max_dgram_qlen */
 
 /* addr.c */
 must_check int unix_bind(struct sock *s, struct task *t, const void *addr, uint32_t len);
