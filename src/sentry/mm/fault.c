@@ -174,8 +174,6 @@ int mm_setup_stack(struct task *t, uint64_t size, bool exec_stack, uint64_t *top
  */
 int mm_setup_vdso(struct task *t, uint64_t *vdso)
 {
-	const struct time_ns *tn = t->ns ? t->ns->time : NULL;
-
-	*vdso = tn && (tn->mono_offset || tn->boot_offset) ? 0 : pl_host_vdso();
+	*vdso = task_has_time_offset(t) ? 0 : pl_host_vdso();
 	return 0;
 }

@@ -407,3 +407,10 @@ out:
 	cred_put(cred);
 	return rc;
 }
+
+bool task_has_time_offset(const struct task *t)
+{
+	const struct time_ns *tn = t->ns ? t->ns->time : NULL;
+
+	return tn && (tn->mono_offset || tn->boot_offset);
+}

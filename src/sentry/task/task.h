@@ -365,6 +365,7 @@ static inline bool task_capable(const struct task *t, int cap)
 {
 	return cred_capable(t->cred, cap);
 }
+bool task_has_time_offset(const struct task *t);	/* its time namespace's clocks are not the host's */
 /* May `t` signal / trace / inspect `target`: 0 or -EPERM, -ESRCH. */
 must_check int task_may_signal(struct task *t, struct task *target, int sig);
 must_check int task_may_ptrace(struct task *t, struct task *target, unsigned mode);
