@@ -591,6 +591,8 @@ int task_create_init(const struct init_params *ip, struct task **out)
 	struct task *reaper, *t;
 
 	task_root->ns->mnt = mnt_ns_get(ip->mnt);
+	if (!ip->mnt->user_ns)
+		ip->mnt->user_ns = user_ns_get(init_user_ns);
 	reaper = make_first(ip, NULL);
 	if (!reaper)
 		return -ENOMEM;

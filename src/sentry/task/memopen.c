@@ -10,6 +10,8 @@
 
 #define WAIT_NS 1000000ull
 #define WAIT_TRIES 1000
+#define TRY_TRIES 5
+#define TRY_OPEN_MAX 64		/* descriptors that mere looking may cost */
 
 struct args_copy *args_copy_create(uint64_t start, const void *p, size_t n)
 {
@@ -39,7 +41,7 @@ void task_serve_mem(struct task *t)
 		__atomic_store_n(&mm->mem_open, true, __ATOMIC_RELEASE);
 }
 
-int task_mem_open(struct task *t, struct task *o)
+static int open_within(struct task *t, struct task *o, int tries)
 {
 	struct mm *mm = task_mm_get(o);
 	int rc = -ENXIO;
@@ -48,7 +50,7 @@ int task_mem_open(struct task *t, struct task *o)
 		return -ESRCH;
 	if (mm == t->mm)
 		task_serve_mem(t);
-	for (int i = 0; i < WAIT_TRIES; i++) {
+	for (int i = 0; i < tries; i++) {
 		if (__atomic_load_n(&mm->mem_open, __ATOMIC_ACQUIRE)) {
 			rc = 0;
 			break;
@@ -63,4 +65,22 @@ int task_mem_open(struct task *t, struct task *o)
 	}
 	mm_put(mm);
 	return rc;
+}
+
+int task_mem_open(struct task *t, struct task *o)
+{
+	return open_within(t, o, WAIT_TRIES);
+}
+
+void task_mem_try(struct task *t, struct task *o)
+{
+	static uint32_t opened;
+	struct mm *mm = task_mm_get(o);
+
+	if (!mm)
+		return;
+	if (!mm->mem_open && (mm == t->mm || __atomic_load_n(&o->state, __ATOMIC_RELAXED) == TASK_SLEEPING) &&
+	    __atomic_load_n(&opened, __ATOMIC_RELAXED) < TRY_OPEN_MAX && open_within(t, o, TRY_TRIES) == 0)
+		__atomic_fetch_add(&opened, 1, __ATOMIC_RELAXED);
+	mm_put(mm);
 }

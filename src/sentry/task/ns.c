@@ -273,6 +273,8 @@ int nsproxy_copy(struct task *t, uint64_t flags, struct user_ns *u, struct fsctx
 		if (rc)
 			goto fail;
 		mnt_ns_put(n->mnt);
+		user_ns_put(m->user_ns);
+		m->user_ns = user_ns_get(u);
 		n->mnt = m;
 	}
 	*out = n;

@@ -350,6 +350,8 @@ struct mm *task_mm_get(struct task *t);
 /* Makes o's memory readable for mm_peek and mm_poke: o (or t, when they share it) opens it at its
  * next stop. No lock may be held. */
 must_check int task_mem_open(struct task *t, struct task *o);
+/* The same if it costs o nothing: it is t's own, or asleep in a call. */
+void task_mem_try(struct task *t, struct task *o);
 struct fsctx *task_fs_get(struct task *t);
 struct nsproxy *task_ns_get(struct task *t);
 /* Walks for /proc: the leader of the process (a thread of t's process) whose number follows `after`. */

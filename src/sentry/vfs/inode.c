@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "host/time.h"
+#include "sentry/core/user_ns.h"
 #include "sentry/core/kheap.h"
 #include "sentry/vfs/vfs_int.h"
 
@@ -103,7 +104,12 @@ bool inode_capable(const struct inode *i, const struct cred *cred, int cap)
 {
 	if (!cred)
 		return true;
-	return cred_capable(cred, cap) || (i->sb->user_ns && cred_ns_capable(cred, i->sb->user_ns, cap));
+	if (cred_capable(cred, cap))
+		return true;
+	/* In a user namespace: over files whose owner and group it knows. */
+	return cred->user_ns && cred_ns_capable(cred, cred->user_ns, cap) &&
+	       id_from_kernel(&cred->user_ns->uid_map, i->uid) != ID_INVALID &&
+	       id_from_kernel(&cred->user_ns->gid_map, i->gid) != ID_INVALID;
 }
 
 bool inode_owner_or_capable(const struct inode *i, const struct cred *cred)

@@ -10,7 +10,7 @@ struct fsctx;
 struct mnt_ns {
 	refcount_t ref;
 	uint32_t inum, nr;		/* nr: mounts; mount lock */
-	struct user_ns *user_ns;	/* borrowed from init or owned by its creator's cred */
+	struct user_ns *user_ns;	/* owned; NULL: the initial one */
 	struct mount *root;		/* owned by the tree */
 	struct list mounts;		/* struct mount.ns_link, in order of mounting */
 	uint64_t event;			/* bumped by each change: poll of /proc/mounts */

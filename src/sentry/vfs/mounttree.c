@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 #include "lib/bug.h"
+#include "sentry/core/user_ns.h"
 #include "sentry/core/kheap.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/mount_int.h"
@@ -374,6 +375,7 @@ void mnt_ns_put(struct mnt_ns *ns)
 	if (ns->root)
 		mount_tree_put(ns->root);
 	wq_destroy(&ns->wq);
+	user_ns_put(ns->user_ns);
 	kc_free(&mnt_ns_cache, ns);
 }
 
@@ -487,7 +489,7 @@ int mnt_ns_copy(struct mnt_ns *old, struct fsctx *fs, struct mnt_ns **out)
 	mutex_unlock(mount_lock);
 	mount_put(drop[0]);
 	mount_put(drop[1]);
-	ns->user_ns = old->user_ns;
+	ns->user_ns = old->user_ns ? user_ns_get(old->user_ns) : NULL;
 	*out = ns;
 	return 0;
 }

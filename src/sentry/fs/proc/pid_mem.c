@@ -43,6 +43,7 @@ int proc_pid_cmdline(const struct pseudo_ctx *c, struct buf *b)
 
 	if (!mm)
 		return 0;
+	task_mem_try(c->reader, c->task);	/* it may have changed its title */
 	int err = range_show(mm, mm->arg_start, mm->arg_end, b);
 	/* setproctitle: the last byte is no NUL, so the text goes on into the environment. */
 	if (!err && b->len && b->p[b->len - 1]) {
@@ -167,6 +168,8 @@ static int mem_open(struct inode *i, struct file *f)
 		err = task_may_ptrace(c.reader, c.task, PTRACE_MODE_ATTACH);
 	if (err == -EPERM)
 		err = -EACCES;
+	if (!err && task_mem_open(c.reader, c.task))
+		err = -EIO;
 	if (!err)
 		f->priv = proc_mm_get(&c);
 	pseudo_ctx_put(&c);
