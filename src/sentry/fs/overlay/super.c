@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attributes of the overlay's nodes, and its superblock. */
+/* Attributes of the overlay's nodes, and its superblock. Rights are checked on the attributes that a
+ * node was found with (a lower layer does not change under an overlay); stat asks the lower layer. */
 #include <errno.h>
 #include <linux/magic.h>
 #include <string.h>
@@ -43,15 +44,6 @@ static int overlay_setattr(struct inode *i, const struct iattr *a)
 	if (!r && (a->valid & ATTR_SIZE) && n->low)
 		r = overlay_data_up(n, a->size);
 	return r ? r : tmpfs_setattr(i, a);
-}
-
-static int overlay_permission(struct inode *i, int mask, const struct cred *cred)
-{
-	struct inode *low = lower_meta(to_tnode(i));
-
-	if (low)
-		return inode_permission(low, mask, cred);
-	return inode_generic_permission(i, mask, cred);
 }
 
 static int64_t overlay_readlink(struct inode *i, char *buf, size_t cap)
@@ -118,7 +110,6 @@ const struct inode_ops overlay_inode_ops = {
 	.readlink = overlay_readlink,
 	.getattr = overlay_getattr,
 	.setattr = overlay_setattr,
-	.permission = overlay_permission,
 	.getxattr = overlay_getxattr,
 	.setxattr = overlay_setxattr,
 	.listxattr = overlay_listxattr,
