@@ -63,7 +63,7 @@ struct pl_thr {
 
 	uint32_t rp, ev;	/* replies given, events seen */
 	bool blocked_last;	/* its last call slept: its stub need not spin for the reply */
-	uint32_t spin_fails, spin_skip;
+	uint32_t spin_fails, spin_skip, denied;
 	uint32_t kicked;	/* a: an interrupt is owed */
 	uint32_t running;	/* a: in guest code, as far as we know */
 	bool patched;		/* stopped in a patched call: only `regs` of the call are known */

@@ -12,6 +12,7 @@
 
 #define SPIN_NS		50000		/* about one wake-up of an idle CPU: the break-even */
 #define PREEMPT_NS	20000		/* a gap this long means that we were preempted */
+#define PIN_AFTER	16		/* sleeps in a row: moving to another CPU is not cheap */
 #define CALM_NS		100000000ll	/* then no spinning for so long */
 
 static struct {
@@ -123,6 +124,7 @@ static bool try_spin(struct pl_thr *t)
 			return false;
 		__atomic_store_n(&w.calm_until, 0, __ATOMIC_RELAXED);
 	}
+	t->denied = 0;
 	pin(-1);
 	if (spin(t)) {
 		t->spin_fails = 0;
@@ -175,7 +177,7 @@ int stub_wait(struct pl_thr *t, bool stopped)
 			tried = true;
 			if (try_spin(t))
 				continue;
-			if (!stopped && w.ncpus > 1)
+			if (!stopped && w.ncpus > 1 && ++t->denied > PIN_AFTER)
 				pin((int)(READ_ONCE(t->c->cpu) & 0xfff));
 		}
 		bool timed = stopped || __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST);
