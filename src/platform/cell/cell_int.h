@@ -9,6 +9,7 @@
 #include "host/event.h"
 #include "host/mem.h"
 #include "host/proc.h"
+#include "host/time.h"
 #include "lib/bug.h"
 #include "lib/lock.h"
 #include "lib/log.h"
@@ -142,10 +143,11 @@ struct pl {
 extern struct pl pl;
 #define ERESTARTNOINTR_ 513
 
-#define pl_debug(...)                                                                              \
+#define pl_debug(f, ...)                                                                           \
 	do {                                                                                       \
 		if (unlikely(pl.debug))                                                            \
-			log_line(LOG_DEBUG, __VA_ARGS__);                                          \
+			log_line(LOG_DEBUG, "[%llu us] " f,                                        \
+				 (unsigned long long)h_now() / 1000, ##__VA_ARGS__);               \
 	} while (0)
 
 /* cell.c: tables */

@@ -443,6 +443,7 @@ int pl_run(pl_thread_t id, struct pl_event *ev)
 	memset(ev, 0, sizeof(*ev));
 	if (!t)
 		return -ESRCH;
+	pl_debug("thr %x: run", id.v);
 	if (t->put_failed) {
 		t->put_failed = false;
 		ev->kind = PL_EV_COPYFAIL;
@@ -456,8 +457,8 @@ int pl_run(pl_thread_t id, struct pl_event *ev)
 		ev->kind = PL_EV_GONE;
 		return 0;
 	}
-	if (!r && pl.debug)
-		log_line(LOG_DEBUG, "thr %x: event %d nr %d rip %llx", id.v, ev->kind, (int)ev->nr,
+	if (!r)
+		pl_debug("thr %x: event %d nr %d rip %llx", id.v, ev->kind, (int)ev->nr,
 			 (unsigned long long)t->regs.rip);
 	return r;
 }

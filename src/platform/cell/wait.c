@@ -11,9 +11,9 @@
 #include "host/time.h"
 
 #define SPIN_NS		50000		/* about one wake-up of an idle CPU: the break-even */
-#define PREEMPT_NS	20000		/* a gap this long means that we were preempted */
+#define PREEMPT_NS	300000		/* a gap this long is another task, not an interrupt */
 #define PIN_AFTER	16		/* sleeps in a row: moving to another CPU is not cheap */
-#define CALM_NS		100000000ll	/* then no spinning for so long */
+#define CALM_NS		20000000ll	/* then no spinning for so long */
 
 static struct {
 	uint32_t nrun;		/* a: guest threads that owe us nothing */
