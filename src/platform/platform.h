@@ -203,6 +203,8 @@ struct pl_op {
 	uint64_t old_addr, old_len;	/* MREMAP: moves to exactly addr (MAYMOVE|FIXED) */
 	bool must;		/* removal must be a fact, not a request: sent by order */
 };
+/* membarrier(2) by the stopped thread, for the threads of its space: the host's answer. [stub] */
+must_check int pl_membarrier(pl_thread_t t, int cmd);
 /* Runs the op now and waits: 0 or the host's errno (a claim). All maps are MAP_FIXED. [stub] */
 must_check int pl_op(pl_thread_t t, const struct pl_op *op);
 /* Attaches the op to the next pl_run, before the guest resumes: no extra round trip. A failure

@@ -133,6 +133,23 @@ int pl_op(pl_thread_t id, const struct pl_op *op)
 	return err < 0 && err >= -4095 ? (int)err : -EINVAL;
 }
 
+int pl_membarrier(pl_thread_t id, int cmd)
+{
+	struct pl_thr *t = thr_of(id);
+	int64_t res;
+	int r;
+
+	if (!t)
+		return -ESRCH;
+	set_op(t, 0, COP_PRIV, SYS_membarrier, (uint32_t)cmd, 0, 0);
+	make_order(t, 0, 3, 0, -1);
+	r = stub_run(t, 1);
+	if (r < 0)
+		return r;
+	res = op_result(t, 0);
+	return res < 0 && res >= -4095 ? (int)res : 0;
+}
+
 int pl_op_queue(pl_thread_t id, const struct pl_op *op)
 {
 	struct pl_thr *t = thr_of(id);

@@ -145,6 +145,7 @@ static int copy_layout(struct mm *mm, struct mm *c)
 	c->dumpable = mm->dumpable, c->dumpable_mode = mm->dumpable_mode;
 	c->thp_disable = mm->thp_disable;
 	c->coredump_filter = mm->coredump_filter;
+	c->membarrier = mm->membarrier;
 	if (mm->exe)
 		c->exe = file_get(mm->exe);
 	c->args = mm->args;

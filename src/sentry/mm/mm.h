@@ -67,6 +67,7 @@ struct mm {
 	bool mem_open;			/* a: pl_mem_open was done for its space */
 	uint64_t total_vm, locked_vm, data_vm, stack_vm, exec_vm, shared_vm, peak_vm;	/* bytes */
 	uint32_t def_flags;		/* mlockall(MCL_FUTURE) */
+	uint32_t membarrier;		/* a: MEMBARRIER_CMD_REGISTER_* done */
 	bool dumpable, thp_disable;
 	uint8_t dumpable_mode;
 	uint32_t coredump_filter;	/* 0x33 at first */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sandbox as a machine: its names, its memory, barriers. */
 #include <errno.h>
-#include <linux/membarrier.h>
 #include "host/proc.h"
 #include "host/time.h"
 #include "lib/fmt.h"
@@ -87,15 +86,6 @@ int64_t sys_sysinfo(struct task *t, const struct sysargs *a)
 	s.freeram = m.free;
 	s.sharedram = m.shmem;
 	return copy_out(t, UADDR(a->a[0]), &s, 112);
-}
-
-/* Whatever a cell cannot be made to do, programs find absent: they have a slower way (I7). */
-int64_t sys_membarrier(struct task *t, const struct sysargs *a)
-{
-	(void)t;
-	if (ARG_U32(1))
-		return -EINVAL;
-	return ARG_INT(0) == MEMBARRIER_CMD_QUERY ? 0 : -EINVAL;
 }
 
 #define RANDOM_CHUNK 256

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory of other processes (process_vm_*, process_madvise) and memory policy (one node). */
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <sys/mman.h>
 #include "lib/checked.h"
 #include "sentry/core/kheap.h"
@@ -106,6 +107,47 @@ int64_t sys_process_vm_readv(struct task *t, const struct sysargs *a)
 int64_t sys_process_vm_writev(struct task *t, const struct sysargs *a)
 {
 	return process_vm(t, a, true);
+}
+
+/* --- membarrier: the host's own, made in the cell (I7) -------------------------------------------- */
+
+#define MB_CMDS (MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED |                         \
+		 MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED |     \
+		 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |                                       \
+		 MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE |                                      \
+		 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)
+#define MB_REGISTER                                                                                \
+	(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |    \
+	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)
+#define MB_GET_REGISTRATIONS 512
+
+int64_t sys_membarrier(struct task *t, const struct sysargs *a)
+{
+	int cmd = ARG_INT(0), r;
+	uint32_t need = 0;
+
+	if (ARG_U32(1))
+		return -EINVAL;
+	if (cmd == MEMBARRIER_CMD_QUERY)
+		return MB_CMDS | MB_GET_REGISTRATIONS;
+	if (cmd == MB_GET_REGISTRATIONS)
+		return __atomic_load_n(&t->mm->membarrier, __ATOMIC_RELAXED);
+	if (cmd < 0 || (cmd & (cmd - 1)) || !(cmd & MB_CMDS))
+		return -EINVAL;
+	/* the host's registration may be left from an earlier process of the same cell */
+	if (cmd == MEMBARRIER_CMD_PRIVATE_EXPEDITED || cmd == MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE)
+		need = (uint32_t)cmd << 1;
+	if (need && !(__atomic_load_n(&t->mm->membarrier, __ATOMIC_RELAXED) & need))
+		return -EPERM;
+	r = pl_membarrier(t->pl, cmd);
+	if (r == -EPERM && need) {
+		r = pl_membarrier(t->pl, (int)need);
+		if (!r)
+			r = pl_membarrier(t->pl, cmd);
+	}
+	if (!r && (cmd & MB_REGISTER))
+		__atomic_or_fetch(&t->mm->membarrier, (uint32_t)cmd, __ATOMIC_RELAXED);
+	return r;
 }
 
 /* --- memory policy: node 0 is all there is ------------------------------------------------------ */
