@@ -28,6 +28,8 @@ static void add(struct rusage_sum *to, const struct rusage_sum *u)
 
 void process_usage_locked(struct process *p, struct rusage_sum *out)
 {
+	pl_space_t space = {PL_NONE};
+	uint64_t booked = 0;
 	struct rusage_sum u;
 	struct task *t;
 
@@ -35,7 +37,13 @@ void process_usage_locked(struct process *p, struct rusage_sum *out)
 	list_for_each(t, &p->threads, thread_link) {
 		task_usage(t, &u);
 		add(out, &u);
+		booked += t->usage.utime;
+		if (t->mm)
+			space = t->mm->space;
 	}
+	/* With several threads what is known of each is old; the clock of their cell is not. */
+	if (space.v != PL_NONE && p->nr_threads > 1)
+		out->utime = max(out->utime, booked + pl_space_cputime(space));
 }
 
 void process_usage(struct process *p, struct rusage_sum *out)

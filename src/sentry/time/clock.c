@@ -54,6 +54,8 @@ uint64_t task_cpu_ns(struct task *t)
 {
 	struct rusage_sum u;
 
+	if (t == current)
+		pl_thread_cpu_update(t->pl);
 	task_usage(t, &u);
 	return u.utime + u.stime;
 }
@@ -75,6 +77,8 @@ static int cpu_clock_read(struct task *t, int clock, uint64_t *ns)
 		task_put(o);
 		return -EINVAL;
 	}
+	if (thread && o == current)
+		pl_thread_cpu_update(o->pl);
 	if (thread)
 		task_usage(o, &u);
 	else
