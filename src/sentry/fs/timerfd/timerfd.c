@@ -27,27 +27,36 @@ struct timerfd {
 
 static KCACHE(timerfd_cache, struct timerfd, 0);
 
+static uint64_t now_of(const struct timerfd *tf)
+{
+	return (uint64_t)h_clock_ns(tf->base);
+}
+
+/* Also called by who looks before the timer thread had its turn; true when it has just expired. */
+static bool expire_locked(struct timerfd *tf)
+{
+	if (!tf->armed || tf->expired || now_of(tf) < tf->deadline)
+		return false;
+	tf->expired = true;
+	tf->ticks++;
+	return true;
+}
+
 static void timerfd_fire(struct ktimer *k)
 {
 	struct timerfd *tf = k->owner;
+	bool wake;
 
 	mutex_lock(&tf->lock);
-	if (tf->armed && !tf->expired) {
-		tf->expired = true;
-		tf->ticks++;
-	}
+	wake = expire_locked(tf) || tf->ticks;
 	mutex_unlock(&tf->lock);
-	wq_wake(&tf->wq, EPOLLIN, 0);
+	if (wake)
+		wq_wake(&tf->wq, EPOLLIN, 0);
 }
 
 void timerfd_start(void)
 {
 	ktimer_set_handler(KT_TIMERFD, timerfd_fire);
-}
-
-static uint64_t now_of(const struct timerfd *tf)
-{
-	return (uint64_t)h_clock_ns(tf->base);
 }
 
 /* Counts what has gone by since the expiry and arms the next one. */
@@ -74,6 +83,7 @@ static bool take_ticks(struct timerfd *tf, uint64_t *ticks)
 	bool any;
 
 	mutex_lock(&tf->lock);
+	expire_locked(tf);
 	any = tf->ticks > 0;
 	if (any) {
 		forward_locked(tf);
@@ -109,8 +119,14 @@ static uint32_t timerfd_poll(struct file *f, struct poll_table *pt)
 {
 	struct timerfd *tf = f->priv;
 
+	bool any;
+
 	poll_wait(pt, f, &tf->wq);
-	return READ_ONCE(tf->ticks) ? EPOLLIN : 0;
+	mutex_lock(&tf->lock);
+	expire_locked(tf);
+	any = tf->ticks > 0;
+	mutex_unlock(&tf->lock);
+	return any ? EPOLLIN : 0;
 }
 
 static void value_locked(const struct timerfd *tf, struct l_itimerspec *out)
@@ -208,6 +224,7 @@ int timerfd_set(struct task *t, struct file *f, unsigned flags, const struct l_i
 	if (r)
 		return r;
 	mutex_lock(&tf->lock);
+	expire_locked(tf);
 	if (tf->expired && tf->interval)
 		forward_locked(tf);
 	if (old)
@@ -239,6 +256,7 @@ int timerfd_get(struct file *f, struct l_itimerspec *out)
 	if (f->fops != FOPS_timerfd)
 		return -EINVAL;
 	mutex_lock(&tf->lock);
+	expire_locked(tf);
 	if (tf->interval)
 		forward_locked(tf);
 	value_locked(tf, out);
