@@ -2,17 +2,23 @@
 #include "sentry/fs/types.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 
 #include "sentry/fs/dev/dev.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/sys/sys.h"
+#include "sentry/task/task.h"
 #include "sentry/tty/tty.h"
 #include "sentry/vfs/mount.h"
 
 static int type_proc(struct task *t, const char *source, unsigned flags, const char *data, struct super **out)
 {
+	struct pid_ns *pns = task_pid_ns(t);
+
 	(void)source, (void)flags, (void)data;
-	return proc_create(task_pid_ns(t), out);
+	if (pns->user_ns && !cred_ns_capable(t->cred, pns->user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
+	return proc_create(pns, out);
 }
 
 static int type_sysfs(struct task *t, const char *source, unsigned flags, const char *data, struct super **out)

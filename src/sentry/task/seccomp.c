@@ -261,7 +261,7 @@ int seccomp_check(struct task *t, uint32_t nr, const uint64_t *args, int64_t *re
 			task_exit_self(t, SIGSYS);
 			return -1;
 		}
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case SECCOMP_RET_KILL_PROCESS:
 	default:
 		process_exit_group(t, SIGSYS);

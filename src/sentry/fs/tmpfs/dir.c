@@ -318,6 +318,7 @@ int tmpfs_rename(struct inode *odir, const char *oname, size_t olen, struct inod
 	struct tnode *od = to_tnode(odir), *nd = to_tnode(ndir);
 	struct tent *oe = tdir_find(od, oname, olen), *ne = tdir_find(nd, nname, nlen);
 	bool isdir = S_ISDIR(inode->mode);
+	struct tnode *white = NULL;
 	int r = 0;
 
 	if (!oe || oe->inode != inode || (victim && (!ne || ne->inode != victim)))
@@ -331,6 +332,11 @@ int tmpfs_rename(struct inode *odir, const char *oname, size_t olen, struct inod
 		if (r)
 			return r;
 	}
+	if (flags & RENAME_WHITEOUT) {	/* the guest's kind: a device 0:0 */
+		r = tnode_create(odir->sb, NULL, S_IFCHR, 0, NULL, &white);
+		if (r)
+			return r;
+	}
 	if (ne) {		/* also a whiteout */
 		mutex_lock(&tmpfs_sb(odir)->lock);
 		nd->nr_live += ne->inode == NULL;
@@ -340,6 +346,8 @@ int tmpfs_rename(struct inode *odir, const char *oname, size_t olen, struct inod
 		r = tdir_insert(nd, nname, nlen, inode_get(inode));
 		if (r) {
 			inode_put(inode);
+			if (white)
+				inode_put(&white->inode);
 			return r;
 		}
 	}
@@ -350,7 +358,11 @@ int tmpfs_rename(struct inode *odir, const char *oname, size_t olen, struct inod
 	if (victim && S_ISDIR(victim->mode))
 		ndir->nlink--;
 	inode_put(victim);	/* the entry's */
-	inode_put(tdir_remove(od, oe));
+	if (white)
+		oe->inode = &white->inode;
+	else
+		(void)tdir_remove(od, oe);
+	inode_put(inode);	/* the old entry's */
 	if (isdir && odir != ndir) {
 		odir->nlink--;
 		ndir->nlink++;
