@@ -13,6 +13,7 @@
 #define SPIN_NS		50000		/* about one wake-up of an idle CPU: the break-even */
 #define PREEMPT_NS	300000		/* a gap this long is another task, not an interrupt */
 #define PIN_AFTER	16		/* sleeps in a row: moving to another CPU is not cheap */
+#define STOP_CPU_NS	900000000ull
 #define CALM_NS		20000000ll	/* then no spinning for so long */
 
 static struct {
@@ -155,6 +156,12 @@ static int sleep_once(struct pl_thr *t, const struct timespec *tick)
 	return r;
 }
 
+/* A second of its own CPU time since it was told to stop; unknown while it is not alone. */
+static bool stop_used_up(const struct pl_thr *t, uint64_t since)
+{
+	return t->s->nhost == 1 && spc_cpu_raw(t->s) - since >= STOP_CPU_NS;
+}
+
 /*
  * Waits for the next event: 0, or -ESRCH when the cell is dead. With `stopped` the stub owes it
  * soon; a guest may compute for ever, but once it was kicked it owes it too (I4; R15: only
@@ -165,6 +172,7 @@ int stub_wait(struct pl_thr *t, bool stopped)
 	struct timespec tick = {1, 0};
 	unsigned ticks = 0;
 	bool tried = false;
+	uint64_t cpu = 0;
 	uint32_t ev;
 
 	if (!stopped)
@@ -182,10 +190,14 @@ int stub_wait(struct pl_thr *t, bool stopped)
 		}
 		bool timed = stopped || __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST);
 
-		if (sleep_once(t, timed ? &tick : NULL) == -ETIMEDOUT && ++ticks >= PL_STOP_TICKS) {
-			log_warn("cell: a guest thread did not stop in %u s", PL_STOP_TICKS);
+		if (timed && !ticks)
+			cpu = spc_cpu_raw(t->s);
+		if (sleep_once(t, timed ? &tick : NULL) != -ETIMEDOUT)
+			continue;
+		if (++ticks >= PL_STOP_TICKS || stop_used_up(t, cpu)) {
+			log_warn("cell: a guest thread did not stop: killed");
 			(void)spc_kill(t->s);
-			ticks = 0;
+			ticks = 1;
 		}
 	}
 	if (!stopped)
