@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <string.h>
 #include "host/file.h"
@@ -237,7 +238,7 @@ static int64_t append_whole(struct file *f, struct uio *u, int64_t *pos)
 	return done ? done : r;
 }
 
-static int64_t gofer_write(struct file *f, struct uio *u, int64_t *pos)
+static int64_t write_bytes(struct file *f, struct uio *u, int64_t *pos)
 {
 	int64_t done = 0, r = 0;
 	size_t cap;
@@ -262,6 +263,24 @@ static int64_t gofer_write(struct file *f, struct uio *u, int64_t *pos)
 			break;
 	}
 	return done ? done : r;
+}
+
+/* The host takes set-id bits off a file that we write without rights of our own; a guest that has
+ * CAP_FSETID keeps them. */
+static int64_t gofer_write(struct file *f, struct uio *u, int64_t *pos)
+{
+	struct inode *i = f->inode;
+	uint32_t mode = READ_ONCE(i->mode);
+	int64_t r = write_bytes(f, u, pos);
+
+	if (unlikely(mode & (S_ISUID | S_ISGID)) && r > 0 && S_ISREG(mode) &&
+	    inode_capable(i, f->cred, CAP_FSETID)) {
+		const struct iattr a = {.valid = ATTR_MODE, .mode = mode};
+		mutex_lock(&i->lock);
+		(void)!gofer_setattr(i, &a);
+		mutex_unlock(&i->lock);
+	}
+	return r;
 }
 
 static int64_t seek_dir(struct file *f, int64_t off, int whence)
