@@ -350,6 +350,19 @@ static void exit_notify(struct task *t, struct list *dead)
 		process_tell_parent(t);
 }
 
+/* No other thread of the process will run on. Of several that exit at once at least one is told so. */
+static bool is_last_to_exit(struct task *t)
+{
+	struct task *i;
+	bool last = true;
+
+	mutex_lock(&tasks_lock);
+	list_for_each(i, &t->proc->threads, thread_link)
+		last &= i == t || READ_ONCE(i->exiting);
+	mutex_unlock(&tasks_lock);
+	return last;
+}
+
 void task_do_exit(struct task *t)
 {
 	struct process *p = t->proc;
@@ -366,9 +379,7 @@ void task_do_exit(struct task *t)
 	t->jobctl &= JC_STOP_SIGMASK | JC_STOP_CONSUME | JC_STOP_PENDING;
 	mutex_unlock(&p->sighand->lock);
 	/* From here on kill flags must not shorten waits that clean up. */
-	mutex_lock(&tasks_lock);
-	last = p->nr_threads == 1;
-	mutex_unlock(&tasks_lock);
+	last = is_last_to_exit(t);
 	if (last) {
 		ptimers_drop(t);
 		itimers_drop(p);

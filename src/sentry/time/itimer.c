@@ -75,6 +75,13 @@ static void get_real(struct process *p, uint64_t *left, uint64_t *interval)
 		*left = *interval - (now - p->itimer_real.deadline) % *interval;
 }
 
+/* Not ktimer_init: another thread of the process may just have armed it. */
+static void set_owner(struct ktimer *k, enum ktimer_kind kind, struct process *p)
+{
+	k->kind = kind;
+	k->owner = p;
+}
+
 static void set_real(struct process *p, uint64_t value, uint64_t interval)
 {
 	uint64_t now = now_mono();
@@ -84,7 +91,7 @@ static void set_real(struct process *p, uint64_t value, uint64_t interval)
 	p->itimer_real_interval = interval;
 	if (!value)
 		return;
-	ktimer_init(&p->itimer_real, KT_ITIMER_REAL, p);
+	set_owner(&p->itimer_real, KT_ITIMER_REAL, p);
 	ktimer_arm(&p->itimer_real, CLOCK_MONOTONIC, value > INT64_MAX - now ? INT64_MAX : now + value);
 }
 
@@ -172,7 +179,7 @@ void cpu_timers_update(struct process *p)
 	    p->rlim[RLIMIT_CPU].cur == UINT64_MAX && p->rlim[RLIMIT_CPU].max == UINT64_MAX)
 		return;
 	(void)ktimer_cancel(&p->cpu_timer);
-	ktimer_init(&p->cpu_timer, KT_CPU, p);
+	set_owner(&p->cpu_timer, KT_CPU, p);
 	p->cpu_idle = 0;
 	ktimer_arm(&p->cpu_timer, CLOCK_MONOTONIC, now_mono() + CPU_LOOK_MIN);
 }
