@@ -4,6 +4,7 @@
  * layout is changed first, under a flight; a failed host call unmaps the range again (R12).
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
@@ -18,9 +19,8 @@ struct map_req {
 	uint32_t vflags;
 };
 
-/* Files go to one of these places, by identity (R8). */
-#define FILE_ZONE (256ull << 30)
-#define FILE_SLOT (16ull << 20)
+/* Images go to a place in here by their identity (R8); small, to be kind to page tables. */
+#define FILE_ZONE (4ull << 30)
 
 #define LEGACY_MAP_MASK                                                                            \
 	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE |   \
@@ -127,11 +127,23 @@ static uint64_t file_place_locked(struct mm *mm, const struct map_req *q)
 	unsigned tries;
 
 	for (tries = 0; tries < 4; tries++, h += 0x9e3779b97f4a7c15ull) {
-		at = base + (h >> 16) % (FILE_ZONE / FILE_SLOT) * FILE_SLOT + (h >> 4 & 0x7f) * PAGE_SIZE;
+		at = base + (h >> 16) % (FILE_ZONE / PAGE_SIZE) * PAGE_SIZE;
 		if (at + q->len < mm->mmap_base && vma_free_range_locked(mm, at, q->len))
 			return at;
 	}
 	return 0;
+}
+
+/* What a dynamic linker maps first: glibc's says DENYWRITE, musl's nothing. */
+static bool is_image(const struct map_req *q)
+{
+	const struct dentry *d = q->file ? q->file->path.dentry : NULL;
+
+	if (!d || (q->vflags & VMA_SHARED) || q->off)
+		return false;
+	if ((q->flags & MAP_DENYWRITE) || (q->prot & PROT_EXEC))
+		return true;
+	return d->name && memmem(d->name, d->name_len, ".so", 3);
 }
 
 static int fixed_place_locked(struct mm *mm, const struct map_req *q, uint64_t *at)
@@ -163,7 +175,7 @@ static int free_place_locked(struct mm *mm, struct task *t, const struct map_req
 	}
 	if (q->flags & MAP_32BIT)
 		lo = 0x40000000, hi = 0x80000000;
-	else if (q->file && !(q->vflags & VMA_SHARED) && (*at = file_place_locked(mm, q)))
+	else if (is_image(q) && (*at = file_place_locked(mm, q)))
 		return 0;
 	*at = vma_gap_locked(mm, q->len, lo, hi);
 	for (tries = 0; *at && tries < 8; tries++) {

@@ -105,6 +105,20 @@ static void add_line(struct buf *b, const struct snap *s, struct task *reader)
 	buf_addc(b, '\n');
 }
 
+/* The host's image, which every space has beyond the layout (mm_setup_vdso). */
+static void add_vdso(struct buf *b, struct task *reader)
+{
+	const uint64_t at = pl_host_vdso();
+	const struct snap vvar = {.start = at - 4 * PAGE_SIZE, .end = at, .flags = VMA_READ | VMA_VVAR};
+	const struct snap vdso = {.start = at, .end = at + 2 * PAGE_SIZE,
+				  .flags = VMA_READ | VMA_EXEC | VMA_VDSO};
+
+	if (!at)
+		return;
+	add_line(b, &vvar, reader);
+	add_line(b, &vdso, reader);
+}
+
 void mm_show_maps(struct mm *mm, struct task *reader, struct buf *b)
 {
 	struct snap s;
@@ -115,6 +129,8 @@ void mm_show_maps(struct mm *mm, struct task *reader, struct buf *b)
 		if (s.file)
 			file_put(s.file);
 	}
+	if (at)
+		add_vdso(b, reader);
 }
 
 /* --- smaps --------------------------------------------------------------------------------------------- */
