@@ -26,6 +26,7 @@ struct href {
 	uint64_t id;
 	int hfd;		/* O_PATH */
 	uint32_t mode;		/* its type (the rest may have changed) */
+	uint64_t dev, ino;
 	unsigned root;
 	uint32_t root_flags;
 };
@@ -114,6 +115,9 @@ gofer_op_fn op_attach, op_walk, op_open, op_create, op_mkdir, op_mknod, op_symli
 	op_unlink, op_rename, op_setattr, op_getxattr, op_setxattr, op_listxattr, op_removexattr,
 	op_getfd, op_peek, op_siblings,
 	op_tmpfile;
+
+/* Appends a stamp: name in dir is now `is`, or nothing if NULL. */
+void reply_stamp(struct channel *ch, const struct href *dir, const char *name, const struct href *is);
 
 /* --- isolate.c ------------------------------------------------------------------------------ */
 

@@ -54,6 +54,8 @@ int op_link(struct channel *ch, struct wire_r *r)
 		rc = -EXDEV;
 	if (!rc)
 		rc = h_linkat(AT_FDCWD, fd_path(path, h.hfd), dir.hfd, name, AT_SYMLINK_FOLLOW);
+	if (!rc)
+		reply_stamp(ch, &dir, name, &h);
 	handle_unpin(&dir);
 	handle_unpin(&h);
 	return rc;
@@ -79,6 +81,8 @@ int op_unlink(struct channel *ch, struct wire_r *r)
 	rc = h_unlinkat(dir.hfd, name, is_dir ? AT_REMOVEDIR : 0);
 	if (rc)
 		handle_keep(id, false);
+	else
+		reply_stamp(ch, &dir, name, NULL);
 	handle_unpin(&dir);
 	return rc;
 }
@@ -115,6 +119,11 @@ int op_rename(struct channel *ch, struct wire_r *r)
 		handle_moved(moved, &ndir, nname);
 		if (flags & RENAME_EXCHANGE)
 			handle_moved(replaced, &odir, oname);
+		struct href h = {0};
+		if (handle_pin(moved, &h))
+			h = (struct href){0};	/* matches nothing */
+		reply_stamp(ch, &ndir, nname, &h);
+		handle_unpin(&h);
 	}
 	handle_unpin(&ndir);
 	handle_unpin(&odir);

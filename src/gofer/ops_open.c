@@ -285,10 +285,15 @@ static int new_node(struct channel *ch, const struct href *dir, const char *name
 		give_to(dir, hfd, mode, uid, gid);
 		rc = handle_add(dir, name, hfd, &node);
 	}
-	if (!rc)
-		return reply_node(ch, &node, open_hfd);
-	if (open_hfd >= 0)
-		(void)h_close(open_hfd);
+	if (rc) {
+		if (open_hfd >= 0)
+			(void)h_close(open_hfd);
+		return rc;
+	}
+	const struct href made = node;
+	rc = reply_node(ch, &node, open_hfd);
+	if (!rc && *name)
+		reply_stamp(ch, dir, name, &made);
 	return rc;
 }
 

@@ -3,6 +3,7 @@
 #include "gofer/gofer_int.h"
 #include <errno.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include "host/file.h"
 #include "host/sock.h"
 
@@ -77,6 +78,22 @@ int reply_node(struct channel *ch, struct href *node, int open_hfd)
 	rep->pins[rep->npins++] = *node;
 	node->h = NULL;
 	return 0;
+}
+
+void reply_stamp(struct channel *ch, const struct href *dir, const char *name, const struct href *is)
+{
+	struct stat st = {0};
+	struct statx sx;
+	int rc = h_fstat(dir->hfd, &st);
+
+	/* The stamp first: whatever happens to the name later moves it. */
+	if (!rc)
+		rc = h_statx(dir->hfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_INO, &sx);
+	bool holds = is ? !rc && sx.stx_ino == is->ino &&
+				  gnu_dev_makedev(sx.stx_dev_major, sx.stx_dev_minor) == is->dev
+			: rc == -ENOENT;
+	wire_put_u64(&ch->rep.w, holds ? gofer_born(st.st_mtim.tv_sec, (uint32_t)st.st_mtim.tv_nsec) : 0);
+	wire_put_u64(&ch->rep.w, holds ? gofer_born(st.st_ctim.tv_sec, (uint32_t)st.st_ctim.tv_nsec) : 0);
 }
 
 void reply_sent(struct reply *rep, bool ok)

@@ -21,6 +21,9 @@
  *
  *	node:     u64 handle, u32 GOFER_NODE_*, [str target], O_PATH descriptor, [open descriptor]
  *
+ *	stamp:    u64 mtime, u64 ctime of the directory in ns, taken after the change; the name was
+ *		  seen to be what the change made it behind that. 0, 0 if it was not.
+ *
  * `target` is present for symbolic links, whose content never changes.
  */
 #include <stdint.h>
@@ -44,14 +47,14 @@ enum gofer_op {
 	GOFER_OPEN,		/* u64 h, u32 flags -> one fd. flags: O_ACCMODE, O_TRUNC, O_DIRECTORY,
 				 * O_DIRECT */
 	GOFER_CREATE,		/* u64 dir, str name, u32 mode, u32 flags, u32 uid, u32 gid -> node, opened
-				 * with flags. Fails with -EEXIST if there */
-	GOFER_MKDIR,		/* u64 dir, str name, u32 mode, u32 uid, u32 gid -> node */
-	GOFER_MKNOD,		/* the same; mode has S_IFREG, S_IFIFO or S_IFSOCK -> node */
-	GOFER_SYMLINK,		/* u64 dir, str name, str target, u32 uid, u32 gid -> node */
-	GOFER_LINK,		/* u64 h, u64 dir, str name -> */
-	GOFER_UNLINK,		/* u64 dir, str name, u32 is_dir, u64 h or 0 -> */
+				 * with flags, stamp. Fails with -EEXIST if there */
+	GOFER_MKDIR,		/* u64 dir, str name, u32 mode, u32 uid, u32 gid -> node, stamp */
+	GOFER_MKNOD,		/* the same; mode has S_IFREG, S_IFIFO or S_IFSOCK */
+	GOFER_SYMLINK,		/* u64 dir, str name, str target, u32 uid, u32 gid -> node, stamp */
+	GOFER_LINK,		/* u64 h, u64 dir, str name -> stamp */
+	GOFER_UNLINK,		/* u64 dir, str name, u32 is_dir, u64 h or 0 -> stamp */
 	GOFER_RENAME,		/* u64 odir, str oname, u64 ndir, str nname, u32 flags, u64 moved or 0,
-				 * u64 replaced or 0 -> */
+				 * u64 replaced or 0 -> stamp of ndir and nname */
 	GOFER_SETATTR,		/* u64 h, u32 valid, u32 mode, u32 uid, u32 gid, u64 size,
 				 * 2 * (u64 sec, u64 nsec) -> */
 	GOFER_GETXATTR,		/* u64 h, str name, u32 cap -> u32 len, bytes (none if cap is 0) */

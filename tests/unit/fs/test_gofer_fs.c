@@ -164,6 +164,46 @@ static void coherence(void **state)
 	dentry_put(a), dentry_put(a2), dentry_put(d), dentry_put(d2);
 }
 
+static int make(const char *name)
+{
+	struct inode *dir = sb->root->inode, *i;
+	struct dentry *d;
+
+	assert_int_equal(dentry_lookup(sb->root, name, strlen(name), &d), 0);
+	assert_null(d->inode);
+	mutex_lock(&dir->lock);
+	int rc = inode_ops(dir)->create(dir, name, strlen(name), S_IFREG | 0600, 0, &me, &i);
+	if (!rc)
+		dentry_instantiate(d, i);
+	mutex_unlock(&dir->lock);
+	dentry_put(d);
+	return rc;
+}
+
+/* Changes of ours and of the host, one right behind the other. */
+static void taking_turns(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		assert_int_equal(make("turn"), 0);
+		if (i % 2)
+			assert_true(there("turn"));
+		assert_int_equal(unlink(at("turn")), 0);
+		assert_false(there("turn"));
+		put_file("turn", "x");
+		assert_true(there("turn"));
+		struct dentry *d = find(sb->root, "turn");
+		struct inode *dir = sb->root->inode;
+		mutex_lock(&dir->lock);
+		assert_int_equal(inode_ops(dir)->unlink(dir, "turn", 4, d->inode), 0);
+		dentry_deleted(d);
+		mutex_unlock(&dir->lock);
+		dentry_put(d);
+		if (i % 3)
+			assert_false(there("turn"));
+	}
+}
+
 static void hard_links(void **state)
 {
 	(void)state;
@@ -455,7 +495,7 @@ static void descriptors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(coherence), cmocka_unit_test(hard_links), cmocka_unit_test(data),
+		cmocka_unit_test(coherence), cmocka_unit_test(taking_turns), cmocka_unit_test(hard_links), cmocka_unit_test(data),
 		cmocka_unit_test(appending), cmocka_unit_test(listing),	cmocka_unit_test(changes),
 		cmocka_unit_test(looking_through), cmocka_unit_test(descriptors), cmocka_unit_test(lies),
 	};

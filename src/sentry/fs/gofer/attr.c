@@ -40,7 +40,7 @@ int gofer_getattr(struct inode *i, struct kstat *st, unsigned query)
 
 /*
  * A walk asks for permission on a directory and then whether its cached entry holds: both need
- * the same fstat. The thread that made one a moment ago uses it again.
+ * the same fstat. The thread that made one a moment ago uses it again, once.
  */
 #define STAMP_FRESH_NS 10000
 
@@ -70,14 +70,21 @@ static int stat_dir(struct gofer_inode *dir)
 	return 0;
 }
 
-int gofer_stamp(struct gofer_inode *dir, struct stamp *s, bool fresh)
+static void last_forget(const struct gofer_inode *dir)
 {
-	if (fresh || last.g != dir || last.h != dir->h || h_now() - last.when > STAMP_FRESH_NS) {
+	if (last.g == dir)
+		last.g = NULL;
+}
+
+int gofer_stamp(struct gofer_inode *dir, struct stamp *s)
+{
+	if (last.g != dir || last.h != dir->h || h_now() - last.when > STAMP_FRESH_NS) {
 		int rc = stat_dir(dir);
 		if (rc)
 			return rc;
 	}
 	*s = last.s;
+	last.g = NULL;
 	return 0;
 }
 
@@ -86,13 +93,54 @@ int gofer_stamp(struct gofer_inode *dir, struct stamp *s, bool fresh)
  * ctime decides: it moves with every change and nobody can set it. */
 #define RACY_NS 20000000ll
 
-void stamp_settle(struct stamp *s)
+bool stamp_is_recent(const struct stamp *s)
 {
-	uint64_t now = (uint64_t)h_clock_ns(CLOCK_REALTIME), newest = s->b;
-	uint64_t tick = newest % NSEC_PER_SEC ? RACY_NS : 2 * NSEC_PER_SEC;
+	uint64_t tick = s->b % NSEC_PER_SEC ? RACY_NS : 2 * NSEC_PER_SEC;
 
-	if (newest + tick >= now)
-		*s = (struct stamp){0, 0};
+	return s->b + tick >= (uint64_t)h_clock_ns(CLOCK_REALTIME);
+}
+
+static bool is_fine(const struct gofer_super *gs, uint64_t dev)
+{
+	for (unsigned i = 0; i < array_size(gs->fine_dev); i++)
+		if (READ_ONCE(gs->fine_dev[i]) == dev)
+			return true;
+	return false;
+}
+
+bool stamp_is_racy(const struct gofer_inode *dir, const struct stamp *s)
+{
+	return stamp_is_recent(s) && !is_fine(dir->inode.sb->priv, dir->dev);
+}
+
+/*
+ * Linux's coarse clock moves in steps of 1 ms or more. Two stamps that differ by less come from a
+ * file system that looks at the fine clock once a stamp has been read (ext4, xfs, btrfs, tmpfs
+ * since Linux 6.13), or always: there a later change never leaves a stamp that was read before.
+ */
+#define COARSE_STEP_NS 900000
+
+void stamp_own_change(struct gofer_inode *dir, const struct stamp *s)
+{
+	struct gofer_super *gs = dir->inode.sb->priv;
+	uint64_t before = READ_ONCE(gs->last_change);
+	uint64_t diff = s->b > before ? s->b - before : before - s->b;
+
+	last_forget(dir);
+	if (s->b && diff && diff < COARSE_STEP_NS && READ_ONCE(gs->last_dev) == dir->dev &&
+	    !is_fine(gs, dir->dev)) {
+		for (unsigned i = 0; i < array_size(gs->fine_dev); i++) {
+			if (!gs->fine_dev[i]) {
+				WRITE_ONCE(gs->fine_dev[i], dir->dev);
+				break;
+			}
+		}
+	}
+	WRITE_ONCE(gs->last_dev, dir->dev);
+	WRITE_ONCE(gs->last_change, s->b);
+	bool holds = s->b && !stamp_is_racy(dir, s);
+	dir->seen_a = holds ? s->a : 0;
+	dir->seen_b = holds ? s->b : 0;
 }
 
 int gofer_permission(struct inode *i, int mask, const struct cred *cred)

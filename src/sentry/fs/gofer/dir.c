@@ -23,9 +23,9 @@ static int note_stamp(struct gofer_inode *dir)
 	int rc = 0;
 
 	if (shared(&dir->inode)) {
-		rc = gofer_stamp(dir, &s, false);
-		if (!rc)
-			stamp_settle(&s);
+		rc = gofer_stamp(dir, &s);
+		if (!rc && stamp_is_racy(dir, &s))
+			s = (struct stamp){0, 0};
 	}
 	dir->seen_a = rc ? 0 : s.a;
 	dir->seen_b = rc ? 0 : s.b;
@@ -93,7 +93,7 @@ static int gofer_revalidate(struct inode *dir, struct dentry *d)
 
 	if (!shared(dir))
 		return 1;
-	if (gofer_stamp(g, &s, false))
+	if (gofer_stamp(g, &s))
 		return 0;
 	if (READ_ONCE(d->seen_a) == s.a && READ_ONCE(d->seen_b) == s.b)
 		return 1;
@@ -108,13 +108,26 @@ static int gofer_revalidate(struct inode *dir, struct dentry *d)
 	return same;
 }
 
-/* After a change of ours the names of the directory are looked at again; the answer in hand is
- * true, but a change by somebody else in the same tick would go unseen. */
-static void changed(struct inode *dir)
+/* Before a change of ours: the names of the directory are looked at again, but for the one that
+ * changes, if the stamp that comes back with the answer can say so. */
+static void changing(struct inode *dir)
 {
 	struct gofer_inode *g = to_gofer(dir);
 
 	g->seen_a = g->seen_b = shared(dir) ? 0 : 1;
+}
+
+/* The stamp at the end of the reply. */
+static int changed(struct gcall *c, struct inode *dir)
+{
+	struct stamp s = {.a = wire_get_u64(&c->r)};
+
+	s.b = wire_get_u64(&c->r);
+	if (!wire_done(&c->r))
+		return -EIO;
+	if (shared(dir))
+		stamp_own_change(to_gofer(dir), &s);
+	return 0;
 }
 
 static void put_ids(struct gcall *c, const struct cred *cred)
@@ -128,19 +141,21 @@ static int make_begin(struct gcall *c, enum gofer_op op, struct inode *dir, cons
 {
 	if (len > GOFER_NAME_MAX)
 		return -ENAMETOOLONG;
-	changed(dir);
+	changing(dir);
 	gcall_begin(c, op);
 	wire_put_u64(&c->w, to_gofer(dir)->h);
 	wire_put_strn(&c->w, name, len);
 	return 0;
 }
 
-static int make_end(struct gcall *c, struct inode *dir, struct inode **out)
+static int make_end(struct gcall *c, struct inode *dir, bool named, struct inode **out)
 {
 	int rc = gcall_send(c);
 
 	if (!rc)
 		rc = gofer_node(c, dir->sb, out);
+	if (!rc && named)
+		(void)changed(c, dir);
 	gcall_end(c);
 	return rc;
 }
@@ -157,7 +172,7 @@ static int create_open(struct inode *dir, const char *name, size_t len, uint32_t
 	wire_put_u32(&c.w, mode & 07777);
 	wire_put_u32(&c.w, min(vfs_open_intent - 1, (unsigned)O_RDWR));
 	put_ids(&c, cred);
-	return make_end(&c, dir, out);
+	return make_end(&c, dir, true, out);
 }
 
 static int gofer_create(struct inode *dir, const char *name, size_t len, uint32_t mode, uint64_t rdev,
@@ -174,7 +189,7 @@ static int gofer_create(struct inode *dir, const char *name, size_t len, uint32_
 		return rc;
 	wire_put_u32(&c.w, mode & (S_IFMT | 07777));
 	put_ids(&c, cred);
-	return make_end(&c, dir, out);
+	return make_end(&c, dir, true, out);
 }
 
 static int gofer_mkdir(struct inode *dir, const char *name, size_t len, uint32_t mode,
@@ -187,7 +202,7 @@ static int gofer_mkdir(struct inode *dir, const char *name, size_t len, uint32_t
 		return rc;
 	wire_put_u32(&c.w, mode & 07777);
 	put_ids(&c, cred);
-	return make_end(&c, dir, out);
+	return make_end(&c, dir, true, out);
 }
 
 static int gofer_tmpfile(struct inode *dir, uint32_t mode, const struct cred *cred, struct inode **out)
@@ -198,7 +213,7 @@ static int gofer_tmpfile(struct inode *dir, uint32_t mode, const struct cred *cr
 	wire_put_u64(&c.w, to_gofer(dir)->h);
 	wire_put_u32(&c.w, mode & 07777);
 	put_ids(&c, cred);
-	return make_end(&c, dir, out);
+	return make_end(&c, dir, false, out);
 }
 
 static int gofer_symlink(struct inode *dir, const char *name, size_t len, const char *target,
@@ -213,7 +228,7 @@ static int gofer_symlink(struct inode *dir, const char *name, size_t len, const 
 		return rc;
 	wire_put_str(&c.w, target);
 	put_ids(&c, cred);
-	return make_end(&c, dir, out);
+	return make_end(&c, dir, true, out);
 }
 
 static int gofer_link(struct inode *dir, const char *name, size_t len, struct inode *target)
@@ -224,12 +239,14 @@ static int gofer_link(struct inode *dir, const char *name, size_t len, struct in
 		return -ENAMETOOLONG;
 	if (dir->sb != target->sb)
 		return -EXDEV;
-	changed(dir);
+	changing(dir);
 	gcall_begin(&c, GOFER_LINK);
 	wire_put_u64(&c.w, to_gofer(target)->h);
 	wire_put_u64(&c.w, to_gofer(dir)->h);
 	wire_put_strn(&c.w, name, len);
 	int rc = gcall_send(&c);
+	if (!rc)
+		(void)changed(&c, dir);
 	gcall_end(&c);
 	return rc;
 }
@@ -241,13 +258,15 @@ static int remove_name(struct inode *dir, const char *name, size_t len, struct i
 
 	if (len > GOFER_NAME_MAX)
 		return -ENAMETOOLONG;
-	changed(dir);
+	changing(dir);
 	gcall_begin(&c, GOFER_UNLINK);
 	wire_put_u64(&c.w, to_gofer(dir)->h);
 	wire_put_strn(&c.w, name, len);
 	wire_put_u32(&c.w, is_dir);
 	wire_put_u64(&c.w, victim ? to_gofer(victim)->h : 0);
 	int rc = gcall_send(&c);
+	if (!rc)
+		(void)changed(&c, dir);
 	gcall_end(&c);
 	return rc;
 }
@@ -274,8 +293,8 @@ static int gofer_rename(struct inode *odir, const char *oname, size_t olen, stru
 		return -EXDEV;
 	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
-	changed(odir);
-	changed(ndir);
+	changing(odir);
+	changing(ndir);
 	gcall_begin(&c, GOFER_RENAME);
 	wire_put_u64(&c.w, to_gofer(odir)->h);
 	wire_put_strn(&c.w, oname, olen);
@@ -285,6 +304,8 @@ static int gofer_rename(struct inode *odir, const char *oname, size_t olen, stru
 	wire_put_u64(&c.w, to_gofer(inode)->h);
 	wire_put_u64(&c.w, victim ? to_gofer(victim)->h : 0);
 	int rc = gcall_send(&c);
+	if (!rc)
+		(void)changed(&c, ndir);
 	gcall_end(&c);
 	return rc;
 }

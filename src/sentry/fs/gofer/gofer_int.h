@@ -75,6 +75,10 @@ struct gofer_super {
 	uint32_t flags;			/* GOFER_SB_* */
 	uint32_t root;
 	uint32_t hand;			/* the evictor's place */
+	/* a: file systems of the host that were seen to give two changes within a clock tick
+	 * different stamps (multigrain timestamps); 0 is free */
+	uint64_t fine_dev[8];
+	uint64_t last_dev, last_change;	/* a: the last stamp of a change of ours */
 };
 
 #define GOFER_BUCKETS 8192u
@@ -108,7 +112,7 @@ uint32_t gofer_to_host_gid(uint32_t gid);
 /* --- prefetch.c: a directory that is looked through name by name -------------------------------- */
 
 /* A lookup in dir (locked), after note_stamp, is about to ask for this name: 1 and *out if it was
- * fetched ahead and still holds; 0 to ask. */
+ * fetched ahead and still holds; 0 to ask. Nothing is fetched in a directory that just changed. */
 int prefetch_lookup(struct gofer_inode *dir, const char *name, size_t len, struct inode **out);
 void prefetch_drop(struct gofer_inode *dir);
 
@@ -125,6 +129,9 @@ int gofer_removexattr(struct inode *i, const char *name);
 struct stamp {
 	uint64_t a, b;
 };
-must_check int gofer_stamp(struct gofer_inode *dir, struct stamp *s, bool fresh);
-/* A stamp that says nothing about changes made in the same tick becomes {0, 0}. */
-void stamp_settle(struct stamp *s);
+must_check int gofer_stamp(struct gofer_inode *dir, struct stamp *s);
+/* Could a change in the same clock tick as the stamp go unseen? */
+bool stamp_is_racy(const struct gofer_inode *dir, const struct stamp *s);
+bool stamp_is_recent(const struct stamp *s);
+/* A change of ours in dir left this stamp. */
+void stamp_own_change(struct gofer_inode *dir, const struct stamp *s);

@@ -167,7 +167,7 @@ static void prefetch_start(struct gofer_inode *dir, const struct stamp *s)
 	int64_t now = h_now();
 
 	/* What is looked up to be opened says nothing: loaders search directories for one name. */
-	if (vfs_open_intent || !s->a || dir->no_prefetch)
+	if (vfs_open_intent || !s->a || dir->no_prefetch || stamp_is_recent(s))
 		return;
 	if (now - dir->last_miss > MISS_GAP_NS)
 		dir->misses = 0;
