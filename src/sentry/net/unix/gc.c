@@ -25,7 +25,9 @@ struct unix_gc {
 	uint32_t flying[USERS];	/* lock: descriptors by user, hashed */
 	uint32_t flying_socks;	/* a */
 	uint32_t running;	/* a */
+	uint32_t trigger;	/* a: so many sockets in flight start a collection at a send */
 };
+#define TRIGGER_MIN 256u
 static KCACHE(unix_gc_cache, struct unix_gc, 1);
 static struct unix_gc *gc;	/* made once, at start */
 
@@ -36,6 +38,7 @@ int unix_gc_start(void)
 		return -ENOMEM;
 	mutex_init(&gc->lock, RANK_FILES);
 	list_init(&gc->in_flight);
+	gc->trigger = TRIGGER_MIN;
 	return 0;
 }
 
@@ -69,6 +72,9 @@ int unix_inflight(struct scm *scm, struct task *t)
 		}
 	}
 	mutex_unlock(&gc->lock);
+	/* Cycles of sockets that are never released otherwise. */
+	if (__atomic_load_n(&gc->flying_socks, __ATOMIC_RELAXED) >= __atomic_load_n(&gc->trigger, __ATOMIC_RELAXED))
+		unix_gc_poke();
 	return r;
 }
 
@@ -193,6 +199,7 @@ static void empty_queues_locked(struct list *out)
 void unix_gc_poke(void)
 {
 	struct list garbage = LIST_INIT(garbage);
+	uint32_t left;
 
 	if (!__atomic_load_n(&gc->flying_socks, __ATOMIC_RELAXED) ||
 	    __atomic_exchange_n(&gc->running, 1, __ATOMIC_ACQ_REL))
@@ -204,4 +211,6 @@ void unix_gc_poke(void)
 	mutex_unlock(&gc->lock);
 	__atomic_store_n(&gc->running, 0, __ATOMIC_RELEASE);
 	skb_list_free(&garbage);	/* closes files, which may come here again */
+	left = __atomic_load_n(&gc->flying_socks, __ATOMIC_RELAXED);
+	__atomic_store_n(&gc->trigger, max(left * 2, TRIGGER_MIN), __ATOMIC_RELAXED);
 }
