@@ -381,9 +381,14 @@ int64_t sys_rt_tgsigqueueinfo(struct task *t, const struct sysargs *a)
 
 int64_t sys_restart_syscall(struct task *t, const struct sysargs *a)
 {
+	(void)a;
+	return syscall_restart(t);
+}
+
+int64_t syscall_restart(struct task *t)
+{
 	uint32_t kind = t->restart.kind;
 
-	(void)a;
 	t->restart.kind = RESTART_NONE;
 	switch (kind) {
 	case RESTART_NANOSLEEP:

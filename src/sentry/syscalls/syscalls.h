@@ -51,5 +51,7 @@ uint64_t syscall_enosys_count(uint32_t nr);
 /* One log line per number that was refused. */
 void syscall_log_enosys(void);
 
+/* What the last -ERESTART_RESTARTBLOCK left to do: signal.c */
+int64_t syscall_restart(struct task *t);
 /* poll(2) goes on after an interruption (RESTART_POLL): poll.c */
 int64_t poll_restart(struct task *t);

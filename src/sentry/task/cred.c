@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include "sentry/core/kheap.h"
+#include "sentry/core/user_ns.h"
 #include "sentry/task/exec.h"
 #include "sentry/task/task_i.h"
 
@@ -29,12 +30,23 @@ void task_commit_creds_exec(struct task *t, struct cred *c)
 	t->exec_nproc_check = false;
 }
 
+/* The creator of a user namespace has gained nothing by its capabilities inside. */
+static bool gains_caps(const struct cred *old, const struct cred *c)
+{
+	if (old->user_ns == c->user_ns)
+		return c->cap_permitted & ~old->cap_permitted;
+	for (const struct user_ns *u = c->user_ns; u; u = u->parent)
+		if (u->parent == old->user_ns && u->owner == old->euid)
+			return false;
+	return true;
+}
+
 void task_commit_creds(struct task *t, struct cred *c)
 {
 	const struct cred *old = t->cred;
 
 	if (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid ||
-	    old->fsgid != c->fsgid || (c->cap_permitted & ~old->cap_permitted)) {
+	    old->fsgid != c->fsgid || gains_caps(old, c)) {
 		if (t->mm) {
 			t->mm->dumpable = false;
 			t->mm->dumpable_mode = 0;

@@ -11,7 +11,6 @@
 #include "sentry/task/task_i.h"
 
 #define NR_futex 202
-#define NR_restart_syscall 219
 #define FUTEX_CMD(op) ((op) & 0x7f)
 #define FUTEX_PRIVATE 0x80
 
@@ -106,7 +105,15 @@ static void fix_restart(struct task *t, const struct l_sigaction *act)
 	/* A debugger may have changed orig_rax, either way (R25). */
 	t->in_syscall = false;
 	if ((int64_t)r->orig_rax < 0) {
-		native_restart(t, act);
+		if (act && t->restart.armed && at_syscall_insn(t, r->rip)) {
+			r = task_regs(t, true);		/* interrupted again before it went on */
+			r->rip += 2;
+			r->rax = (uint64_t)-EINTR;
+		} else {
+			native_restart(t, act);
+		}
+		if (act)
+			t->restart.armed = false;
 		return;
 	}
 	if (!is_restart(ret))
@@ -119,7 +126,11 @@ static void fix_restart(struct task *t, const struct l_sigaction *act)
 			r->rax = (uint64_t)-EINTR;
 		return;
 	}
-	back_up(t, ret == -ERESTART_RESTARTBLOCK ? NR_restart_syscall : r->orig_rax);
+	/* restart_syscall would go to the host natively: the call is made again under its own number,
+	 * and the Sentry goes on with it where it was. */
+	t->restart.armed = ret == -ERESTART_RESTARTBLOCK;
+	t->restart.nr = (uint32_t)r->orig_rax;
+	back_up(t, r->orig_rax);
 }
 
 /* --- choosing the signal ------------------------------------------------------------------- */

@@ -172,7 +172,11 @@ static void do_syscall(struct task *t, const struct pl_event *ev)
 	}
 	if (syscall_needs_regs(nr))
 		(void)task_regs(t, false);
-	ret = syscall_dispatch(t, nr, &a);
+	if (unlikely(t->restart.armed) && nr == t->restart.nr)
+		ret = syscall_restart(t);
+	else
+		ret = syscall_dispatch(t, nr, &a);
+	t->restart.armed = false;
 done:
 	syscall_finish(t, ret);
 }
@@ -235,6 +239,7 @@ static void serve(struct task *t, const struct pl_event *ev)
 		do_fault(t, ev);
 		break;
 	case PL_EV_INTR:
+		task_set_work(t, TW_NOTIFY);	/* a native wait may have to be taken up again (R13) */
 		break;
 	case PL_EV_OPFAIL:
 		mm_op_failed(t, ev->op.addr, ev->op.len, ev->op.err);

@@ -250,6 +250,8 @@ struct task {
 	uint64_t robust_list, robust_len;	/* o */
 	struct {			/* o: restart_syscall */
 		uint32_t kind;
+		uint32_t nr;		/* the call that stands for restart_syscall, if armed */
+		bool armed;
 		uint64_t arg[6];
 	} restart;
 	uint32_t syscall_nr;		/* o: current call, -1 none (for /proc/PID/syscall) */
