@@ -272,7 +272,13 @@ static int pin_locked(struct handle *h, struct href *out)
 		return rc;
 	lru_del(h);
 	h->pins++;
-	*out = (struct href){.h = h, .id = id_of(h), .hfd = h->hfd, .mode = h->type, .dev = h->dev, .ino = h->ino, .root = h->root,
+	*out = (struct href){.h = h,
+			     .id = id_of(h),
+			     .hfd = h->hfd,
+			     .mode = h->type,
+			     .dev = h->dev,
+			     .ino = h->ino,
+			     .root = h->root,
 			     .root_flags = T.root_flags[h->root]};
 	return 0;
 }

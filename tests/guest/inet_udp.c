@@ -12,7 +12,8 @@ int main(void)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET}, b, gone;
 	socklen_t len = sizeof(a);
-	int s = socket(AF_INET, SOCK_DGRAM, 0), c = socket(AF_INET, SOCK_DGRAM, 0), d = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
+	int s = socket(AF_INET, SOCK_DGRAM, 0), c = socket(AF_INET, SOCK_DGRAM, 0),
+	    d = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
 	char buf[100];
 	static char big[70000];
 

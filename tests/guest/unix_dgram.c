@@ -42,12 +42,14 @@ int main(void)
 	while (recv(s, buf, 64, MSG_DONTWAIT) > 0)
 		;
 	struct iovec v[2] = {{"ab", 2}, {"cde", 3}};
-	struct mmsghdr m[2] = {{.msg_hdr = {.msg_iov = v, .msg_iovlen = 1}}, {.msg_hdr = {.msg_iov = v, .msg_iovlen = 2}}};
+	struct mmsghdr m[2] = {{.msg_hdr = {.msg_iov = v, .msg_iovlen = 1}},
+			       {.msg_hdr = {.msg_iov = v, .msg_iovlen = 2}}};
 	SHOW(sendmmsg(c, m, 2, 0));
 	printf("%u %u\n", m[0].msg_len, m[1].msg_len);
 	char b1[10], b2[10];
 	struct iovec w[2] = {{b1, 10}, {b2, 10}};
-	struct mmsghdr r[2] = {{.msg_hdr = {.msg_iov = w, .msg_iovlen = 1}}, {.msg_hdr = {.msg_iov = w + 1, .msg_iovlen = 1}}};
+	struct mmsghdr r[2] = {{.msg_hdr = {.msg_iov = w, .msg_iovlen = 1}},
+			       {.msg_hdr = {.msg_iov = w + 1, .msg_iovlen = 1}}};
 	SHOW(recvmmsg(s, r, 2, MSG_DONTWAIT, NULL));
 	printf("%u %u\n", r[0].msg_len, r[1].msg_len);
 	close(s);

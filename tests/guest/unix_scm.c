@@ -8,7 +8,10 @@ static int send_fds(int s, const int *fds, int n)
 {
 	char ctl[CMSG_SPACE(sizeof(int) * 300)] = "";
 	struct iovec v = {"x", 1};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = CMSG_SPACE(sizeof(int) * n)};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = ctl,
+			   .msg_controllen = CMSG_SPACE(sizeof(int) * n)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
 	c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_RIGHTS, c->cmsg_len = CMSG_LEN(sizeof(int) * n);
@@ -20,7 +23,10 @@ static int recv_fds(int s, int *fds, int room, int flags)
 {
 	char ctl[1024] = "", b[16];
 	struct iovec v = {b, sizeof(b)};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = room ? CMSG_LEN(sizeof(int) * room) : 0};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = ctl,
+			   .msg_controllen = room ? CMSG_LEN(sizeof(int) * room) : 0};
 	int r = (int)recvmsg(s, &m, flags), n = 0;
 
 	printf("recvmsg %d flags %x controllen %zu", r, m.msg_flags, (size_t)m.msg_controllen);

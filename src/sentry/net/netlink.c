@@ -56,7 +56,10 @@ static void msg_begin(struct reply *r, const struct nlmsghdr *req, uint16_t type
 	h = reserve(r, NLMSG_HDRLEN);
 	if (!h)
 		return;
-	*h = (struct nlmsghdr){.nlmsg_type = type, .nlmsg_flags = flags, .nlmsg_seq = req->nlmsg_seq, .nlmsg_pid = port};
+	*h = (struct nlmsghdr){.nlmsg_type = type,
+			       .nlmsg_flags = flags,
+			       .nlmsg_seq = req->nlmsg_seq,
+			       .nlmsg_pid = port};
 	void *p = reserve(r, n);
 	if (p)
 		memcpy(p, body, n);

@@ -38,7 +38,9 @@ static void show_inet_sock(struct buf *b, unsigned nr, struct sock *s, bool v6)
 	unsigned state;
 
 	mutex_lock(&s->lock);
-	state = s->type == SOCK_STREAM ? (unsigned)tcp_state(s) : s->state == ST_CONNECTED ? TCP_ESTABLISHED : TCP_CLOSE;
+	state = s->type == SOCK_STREAM     ? (unsigned)tcp_state(s)
+		: s->state == ST_CONNECTED ? TCP_ESTABLISHED
+					   : TCP_CLOSE;
 	buf_fmt(b, s->type == SOCK_STREAM ? "%4u: " : "%5u: ", nr);
 	show_addr(b, &s->inet->local, v6);
 	buf_addc(b, ' ');
@@ -59,11 +61,15 @@ static void show_inet(struct net *n, struct buf *b, int proto, bool v6)
 	unsigned nr = 0;
 
 	if (proto == PROTO_TCP && !v6)
-		buf_fmt(b, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n");
+		buf_fmt(b, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when "
+			   "retrnsmt   uid  timeout inode\n");
 	else if (v6)
-		buf_fmt(b, "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n");
+		buf_fmt(b,
+			"  sl  local_address                         remote_address                "
+			"        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n");
 	else
-		buf_fmt(b, "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n");
+		buf_fmt(b, "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when "
+			   "retrnsmt   uid  timeout inode ref pointer drops\n");
 	for (unsigned i = 0; i < PORT_BUCKETS; i++) {
 		struct sock *found[32];
 		unsigned k = 0;
@@ -126,22 +132,33 @@ static void show_unix(struct net *n, struct buf *b)
 static void show_dev(struct buf *b)
 {
 	buf_fmt(b, "Inter-|   Receive                                                |  Transmit\n"
-		   " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
-		   "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n");
+		   " face |bytes    packets errs drop fifo frame compressed multicast|bytes    "
+		   "packets errs drop fifo colls carrier compressed\n"
+		   "    lo:       0       0    0    0    0     0          0         0        0     "
+		   "  0    0    0    0     0       0          0\n");
 }
 
 static const struct {
 	const char *name, *text;
 } fixed[] = {
-	{"route", "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT                                                       \n"},
+	{"route",
+	 "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT      "
+	 "                                                 \n"},
 	{"arp", "IP address       HW type     Flags       HW address            Mask     Device\n"},
 	{"if_inet6", "00000000000000000000000000000001 01 80 10 80       lo\n"},
 	{"packet", "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"},
-	{"raw", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"},
-	{"netlink", "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"},
-	{"protocols", "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re bi br ha uh gp em\n"},
-	{"sockstat", "sockets: used 0\nTCP: inuse 0 orphan 0 tw 0 alloc 0 mem 0\nUDP: inuse 0 mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n"},
-	{"ipv6_route", ""}, {"wireless", "Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE\n face | tus | link level noise |  nwid  crypt   frag  retry   misc | beacon | 22\n"},
+	{"raw", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid "
+		" timeout inode ref pointer drops\n"},
+	{"netlink", "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    "
+		    "Drops    Inode\n"},
+	{"protocols", "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io "
+		      "in de sh ss gs se re bi br ha uh gp em\n"},
+	{"sockstat", "sockets: used 0\nTCP: inuse 0 orphan 0 tw 0 alloc 0 mem 0\nUDP: inuse 0 mem "
+		     "0\nUDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n"},
+	{"ipv6_route", ""},
+	{"wireless",
+	 "Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE\n face "
+	 "| tus | link level noise |  nwid  crypt   frag  retry   misc | beacon | 22\n"},
 };
 
 bool net_show(struct net_ns *ns, const char *name, struct buf *b)

@@ -20,7 +20,16 @@ struct pid;
 struct sock;
 struct task;
 
-enum sock_ops_id { SOPS_NET_none, SOCK_unix_stream, SOCK_unix_dgram, SOCK_unix_seq, SOCK_tcp, SOCK_udp, SOCK_netlink, SOCK_OPS_MAX };
+enum sock_ops_id {
+	SOPS_NET_none,
+	SOCK_unix_stream,
+	SOCK_unix_dgram,
+	SOCK_unix_seq,
+	SOCK_tcp,
+	SOCK_udp,
+	SOCK_netlink,
+	SOCK_OPS_MAX
+};
 
 enum sock_state { ST_CLOSED, ST_CONNECTING, ST_LISTEN, ST_CONNECTED };
 

@@ -251,7 +251,8 @@ int64_t stream_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
 		if (r)
 			break;
 		mutex_lock(&s->lock);
-		n = gather_locked(s, want, peek ? (uint64_t)done : 0, peek, sock_opt(s, SKO_PASSCRED), takes, &got, &stop, &marks);
+		n = gather_locked(s, want, peek ? (uint64_t)done : 0, peek,
+				  sock_opt(s, SKO_PASSCRED), takes, &got, &stop, &marks);
 		r = n || stop ? 1 : empty_result(s);
 		mutex_unlock(&s->lock);
 		if (n) {

@@ -300,6 +300,7 @@ int64_t sys_getgroups(struct task *t, const struct sysargs *a)
 		return -EINVAL;
 	for (uint32_t i = 0; i < n; i++) {
 		v = user_ns_gid_munged(t->cred->user_ns, g->gid[i]);
+		/* bounded: by the group list, and copy_out checks the address */
 		if (put_user(t, UADDR(a->a[1] + i * 4ull), v))
 			return -EFAULT;
 	}

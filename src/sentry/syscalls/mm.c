@@ -173,6 +173,7 @@ int64_t sys_mincore(struct task *t, const struct sysargs *a)
 		return -ENOMEM;
 	__builtin_memset(ones, 1, sizeof(ones));
 	for (done = 0; done < pages; done += min(pages - done, sizeof(ones)))
+		/* bounded: access_check saw the whole range */
 		if (copy_out(t, UADDR(a->a[2] + done), ones, min(pages - done, sizeof(ones))))
 			return -EFAULT;
 	return 0;

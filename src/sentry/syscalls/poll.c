@@ -236,7 +236,7 @@ static int sel_load(struct task *t, struct selsets *s)
 {
 	unsigned count = 0;
 
-	s->set[0] = kmalloc(s->bytes * 3);
+	s->set[0] = kmalloc_array(3, s->bytes);
 	if (!s->set[0])
 		return -ENOMEM;
 	for (int k = 0; k < 3; k++) {

@@ -102,6 +102,7 @@ int64_t sys_getrandom(struct task *t, const struct sysargs *a)
 
 		if (h_getrandom(buf, n, 0) != (int64_t)n)
 			return done ? (int64_t)done : -EAGAIN;
+		/* bounded: done < left, and copy_out checks the address */
 		if (copy_out(t, UADDR(a->a[0] + done), buf, n))
 			return done ? (int64_t)done : -EFAULT;
 		done += n;

@@ -303,8 +303,8 @@ static void complete(struct task *target, int sig, int scope)
 	}
 	if (!t)
 		return;
-	if (is_fatal(t, sig) && !(t->real_blocked & SIGBIT(sig)) && !(p->group_exit & SG_EXIT) && (sig == SIGKILL || !t->ptrace) &&
-	    !signal_dumps_core(sig)) {
+	if (is_fatal(t, sig) && !(t->real_blocked & SIGBIT(sig)) && !(p->group_exit & SG_EXIT) &&
+	    (sig == SIGKILL || !t->ptrace) && !signal_dumps_core(sig)) {
 		group_exit_locked(p, sig, NULL);
 		return;
 	}

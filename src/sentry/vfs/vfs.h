@@ -300,7 +300,8 @@ int inode_set_attr(struct inode *i, const struct iattr *a);	/* generic setattr o
 int inode_permission(struct inode *i, int mask, const struct cred *cred);
 int inode_generic_permission(struct inode *i, int mask, const struct cred *cred);	/* mode bits and capabilities */
 int vfs_getattr(const struct path *p, struct kstat *st, unsigned query);
-int vfs_setattr(const struct path *p, struct iattr *a, const struct cred *cred);	/* all checks of chmod, chown, utimens, truncate */
+int vfs_setattr(const struct path *p, struct iattr *a,
+		const struct cred *cred); /* all checks of chmod, chown, utimens, truncate */
 struct l_timespec now_real(void);	/* coarse, as Linux stamps files */
 /* Owner, group and mode of a new object in dir, with the rules for S_ISGID directories. */
 void inode_init_owner(struct inode *i, const struct inode *dir, uint32_t mode, const struct cred *cred);

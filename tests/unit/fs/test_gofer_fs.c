@@ -495,9 +495,11 @@ static void descriptors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(coherence), cmocka_unit_test(taking_turns), cmocka_unit_test(hard_links), cmocka_unit_test(data),
-		cmocka_unit_test(appending), cmocka_unit_test(listing),	cmocka_unit_test(changes),
-		cmocka_unit_test(looking_through), cmocka_unit_test(descriptors), cmocka_unit_test(lies),
+		cmocka_unit_test(coherence),   cmocka_unit_test(taking_turns),
+		cmocka_unit_test(hard_links),  cmocka_unit_test(data),
+		cmocka_unit_test(appending),   cmocka_unit_test(listing),
+		cmocka_unit_test(changes),     cmocka_unit_test(looking_through),
+		cmocka_unit_test(descriptors), cmocka_unit_test(lies),
 	};
 	return cmocka_run_group_tests(tests, setup, finish);
 }

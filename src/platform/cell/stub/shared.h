@@ -5,8 +5,9 @@
  * any moment: the Sentry reads each word once, checks it, and never reads back what it wrote.
  *
  * A thread's event: the stub fills the first lines, adds 1 to ev_seq and sleeps until rp_seq
- * changes. A new thread announces nothing and waits for its first reply. A reply: the Sentry fills the second half and adds 1 to rp_seq. The Sentry keeps both
- * counts in private memory. Both words are shared futexes.
+ * changes. A new thread announces nothing and waits for its first reply. A reply: the Sentry fills
+ * the second half and adds 1 to rp_seq. The Sentry keeps both counts in private memory. Both words
+ * are shared futexes.
  */
 #include <assert.h>
 #include <stddef.h>

@@ -3,7 +3,8 @@
  * Open files. Regular files are read and written at offsets of our own, so all opens of an inode
  * with the same access share one host description; the read-only one is kept after the last close
  * and makes the next open free of a request. A description has no more access than the opens it
- * serves (I1; a write-only open cannot be mapped and may use one for both). Open directories have a description each: the host keeps the place.
+ * serves (I1; a write-only open cannot be mapped and may use one for both). Open directories have a
+ * description each: the host keeps the place.
  *
  * f->priv: regular files hold DESC_* + 1 in it, directories a struct gofer_dir.
  */

@@ -480,6 +480,7 @@ int hostfd_create(int hfd, unsigned flags, struct file **out)
 	mode = (acc != O_WRONLY ? FMODE_READ : 0) | (acc != O_RDONLY ? FMODE_WRITE : 0) |
 	       (hf->kind == HK_REG ? 0 : FMODE_STREAM);
 	fmt_n(name, sizeof(name), "%s:[%lu]", host_name(hf->kind), (unsigned long)hf->inode.ino);
-	return file_anon(name, &hf->inode, hf->inode.fops, mode, acc | ((flags & O_NONBLOCK) | (hf->append ? O_APPEND : 0)),
+	return file_anon(name, &hf->inode, hf->inode.fops, mode,
+			 acc | ((flags & O_NONBLOCK) | (hf->append ? O_APPEND : 0)),
 			 current ? current->cred : NULL, out);
 }

@@ -64,6 +64,7 @@ static int new_node(struct super *sb, struct inode **lower, uint32_t n, const st
 		    struct tnode **out)
 {
 	struct overlay_super *ov = sb->priv;
+	/* bounded: OVERLAY_LAYERS_MAX */
 	struct tlower *l = kmalloc(sizeof(*l) + n * sizeof(l->inode[0]));
 	struct tnode *node;
 

@@ -130,7 +130,9 @@ int64_t proc_pid_coredump_filter_store(const struct pseudo_ctx *c, char *text, s
 	int base = text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10;
 	const char *p = text + (base == 16 ? 2 : 0);
 	for (; *p && *p != '\n'; p++) {
-		int d = *p >= '0' && *p <= '9' ? *p - '0' : (*p | 32) >= 'a' && (*p | 32) <= 'f' ? (*p | 32) - 'a' + 10 : 99;
+		int d = *p >= '0' && *p <= '9'                 ? *p - '0'
+			: (*p | 32) >= 'a' && (*p | 32) <= 'f' ? (*p | 32) - 'a' + 10
+							       : 99;
 		if (d >= base || v > UINT32_MAX)
 			return -EINVAL;
 		v = v * (uint64_t)base + (uint64_t)d;

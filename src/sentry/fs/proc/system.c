@@ -248,11 +248,11 @@ int proc_fixed(const struct pseudo_ctx *c, struct buf *b)
 			"/dev/ptmx            /dev/ptmx       5       2 system\n"
 			"pty_slave            /dev/pts      136 0-1048575 pty:slave\n"
 			"pty_master           /dev/ptm      128 0-1048575 pty:master\n",
-		[FIXED_BUDDYINFO] =
-			"Node 0, zone   Normal      1      1      1      1      1      1      1      1      1      1      1 \n",
+		[FIXED_BUDDYINFO] = "Node 0, zone   Normal      1      1      1      1      1      "
+				    "1      1      1      1      1      1 \n",
 		[FIXED_ZONEINFO] = "Node 0, zone   Normal\n  pages free     0\n",
 		[FIXED_PRESSURE] = ("some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
-				   "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"),
+				    "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"),
 		[FIXED_KEY_USERS] = "    0:     1 1/1 1/1000000 9/25000000\n",
 		[FIXED_SCHEDSTAT] = "version 16\ntimestamp 0\n",
 		[FIXED_MDSTAT] = "Personalities : \nunused devices: <none>\n",

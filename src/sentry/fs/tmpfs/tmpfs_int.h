@@ -108,7 +108,8 @@ void tdata_closed(struct tnode *n);
 
 /* --- dir.c: names; the directory's inode is locked --- */
 struct tent *tdir_find(struct tnode *dir, const char *name, size_t len);
-must_check int tdir_insert(struct tnode *dir, const char *name, size_t len, struct inode *inode /* consumed on success, NULL: whiteout */);
+must_check int tdir_insert(struct tnode *dir, const char *name, size_t len,
+			   struct inode *inode /* consumed on success, NULL: whiteout */);
 /* Takes the entry out; its inode's reference goes to the caller. */
 struct inode *tdir_remove(struct tnode *dir, struct tent *e);
 struct tent *tdir_from(struct tnode *dir, uint64_t cookie);	/* first with cookie >= */

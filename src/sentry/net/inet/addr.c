@@ -265,7 +265,8 @@ int inet_bind(struct sock *s, struct task *t, const void *addr, uint32_t len)
 		return -EADDRNOTAVAIL;
 	if (s->family == AF_INET6 && inet_is_v4(&la) && inet_v6only(s))
 		return -EINVAL;
-	if (la.port && la.port < sysctl_get(SYSCTL_port_start) && !cred_ns_capable(t->cred, s->net->user_ns, CAP_NET_BIND_SERVICE))
+	if (la.port && la.port < sysctl_get(SYSCTL_port_start) &&
+	    !cred_ns_capable(t->cred, s->net->user_ns, CAP_NET_BIND_SERVICE))
 		return -EACCES;
 	return bind_to(s, &la, true);
 }
