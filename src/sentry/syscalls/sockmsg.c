@@ -203,7 +203,7 @@ int64_t sys_sendmmsg(struct task *t, const struct sysargs *a)
 	if (!f)
 		return err;
 	for (i = 0; i < n; i++) {
-		/* bounded: n <= UIO_MAXIOV; get_user checks the address */
+		/* bounded: n <= MMSG_MAX; get_user checks the address */
 		uint64_t at = a->a[1] + i * sizeof(struct l_mmsghdr);
 		struct l_msghdr h;
 		uint32_t len;
