@@ -25,7 +25,7 @@ struct oname {
 struct oblock {
 	struct oblock *next;
 	uint32_t used;
-	char data[BLOCK_BYTES];
+	char data[BLOCK_BYTES] __attribute__((aligned(8)));
 };
 
 struct olist {
