@@ -207,6 +207,8 @@ struct pl_op {
 must_check int pl_membarrier(pl_thread_t t, int cmd);
 /* Runs the op now and waits: 0 or the host's errno (a claim). All maps are MAP_FIXED. [stub] */
 must_check int pl_op(pl_thread_t t, const struct pl_op *op);
+/* Up to PL_OPS_MAX ops in one go, in order, until the first that fails: its errno. [stub] */
+must_check int pl_ops(pl_thread_t t, const struct pl_op *ops, unsigned n);
 /* Attaches the op to the next pl_run, before the guest resumes: no extra round trip. A failure
  * comes back as PL_EV_OPFAIL. At most PL_OPS_MAX may be queued; -EAGAIN when full (use pl_op). */
 #define PL_OPS_MAX 8

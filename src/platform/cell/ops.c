@@ -133,6 +133,35 @@ int pl_op(pl_thread_t id, const struct pl_op *op)
 	return err < 0 && err >= -4095 ? (int)err : -EINVAL;
 }
 
+int pl_ops(pl_thread_t id, const struct pl_op *ops, unsigned n)
+{
+	struct pl_thr *t = thr_of(id);
+	uint8_t lent[PL_OPS_MAX] = {0};
+	uint32_t calls = 0;
+	int64_t err;
+	int r = 0;
+
+	if (!t)
+		return -ESRCH;
+	if (n > PL_OPS_MAX)
+		return -EINVAL;
+	for (unsigned i = 0; i < n && !r; i++)
+		r = op_compose(t, &calls, &ops[i], lent);
+	if (!r)
+		r = stub_run(t, calls);
+	else
+		orders_end(t);
+	for (unsigned i = 0; i < PL_OPS_MAX; i++)
+		if (lent[i])
+			lent_put(t->s, lent[i]);
+	if (r < 0)
+		return r;
+	if ((uint32_t)r == calls)
+		return 0;
+	err = op_result(t, (uint32_t)r);
+	return err < 0 && err >= -4095 ? (int)err : -EINVAL;
+}
+
 int pl_membarrier(pl_thread_t id, int cmd)
 {
 	struct pl_thr *t = thr_of(id);

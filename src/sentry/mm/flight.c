@@ -128,10 +128,65 @@ void flight_end(struct mm *mm, struct flight *f)
 	flight_release(f);
 }
 
+/* --- batches ------------------------------------------------------------------------------------ */
+
+struct mm_batch {
+	struct pl_op op[PL_OPS_MAX];
+	struct flight *fl[PL_OPS_MAX];
+	unsigned n;
+	int err;			/* the first failure */
+};
+
+int mm_batch_begin(struct task *t)
+{
+	t->mm_batch = kmalloc(sizeof(struct mm_batch));
+	return t->mm_batch ? 0 : -ENOMEM;
+}
+
+int mm_batch_flush(struct task *t)
+{
+	struct mm_batch *b = t->mm_batch;
+	unsigned i;
+	int r = 0;
+
+	if (b->n && !b->err)
+		r = pl_ops(t->pl, b->op, b->n);
+	for (i = 0; i < b->n; i++)
+		flight_end(t->mm, b->fl[i]);
+	b->n = 0;
+	if (!b->err)
+		b->err = r;
+	return b->err;
+}
+
+int mm_batch_end(struct task *t)
+{
+	int r = mm_batch_flush(t);
+
+	kfree(steal(t->mm_batch));
+	return r;
+}
+
+static int batch_add(struct task *t, struct mm *mm, struct flight *f, const struct pl_op *op)
+{
+	struct mm_batch *b = t->mm_batch;
+	int r = b->n == PL_OPS_MAX ? mm_batch_flush(t) : b->err;
+
+	if (r) {
+		flight_end(mm, f);
+		return r;
+	}
+	b->op[b->n] = *op;
+	b->fl[b->n++] = f;
+	return 0;
+}
+
 int flight_run(struct mm *mm, struct task *t, struct flight *f, const struct pl_op *op, bool queue)
 {
 	int r;
 
+	if (t->mm_batch)
+		return batch_add(t, mm, f, op);
 	if (queue) {
 		mutex_lock(&mm->lock);
 		f->queued = true;

@@ -121,6 +121,12 @@ must_check int mm_setup_stack(struct task *t, uint64_t size, bool exec_stack, ui
 must_check int mm_setup_vdso(struct task *t, uint64_t *vdso);
 void mm_set_brk(struct mm *mm, uint64_t start);
 
+/* exec: from begin to end the task's memory calls are collected and carried out a few at a time,
+ * since nobody else can look yet. The first error comes from end (or an earlier call). */
+must_check int mm_batch_begin(struct task *t);
+must_check int mm_batch_end(struct task *t);
+/* Room for an image of len bytes by the file's identity, else anywhere; 0: none. Not reserved. */
+uint64_t mm_image_place(struct mm *mm, struct file *f, uint64_t len);
 /* Where an ELF image of this file goes (R8): one address per sandbox and file. The caller maps it
  * there with MAP_FIXED_NOREPLACE, or at 0 (anywhere) when that is taken. */
 uint64_t mm_image_base(struct mm *mm, struct file *f);

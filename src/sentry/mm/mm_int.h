@@ -81,6 +81,7 @@ bool flight_must_wait_locked(struct mm *mm, struct task *t, uint64_t start, uint
 must_check int flight_run(struct mm *mm, struct task *t, struct flight *f, const struct pl_op *op,
 			  bool queue);
 
+must_check int mm_batch_flush(struct task *t);
 void flight_fork_end(struct mm *mm);
 must_check int flight_fork_begin_locked(struct mm *mm, struct task *t);
 bool flight_find_failed(struct mm *mm, struct task *t, uint64_t addr, uint64_t len,

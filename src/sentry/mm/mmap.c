@@ -191,6 +191,19 @@ static int free_place_locked(struct mm *mm, struct task *t, const struct map_req
 	return *at ? 0 : -ENOMEM;
 }
 
+uint64_t mm_image_place(struct mm *mm, struct file *f, uint64_t len)
+{
+	const struct map_req q = {.len = len, .file = f};
+	uint64_t at;
+
+	mutex_lock(&mm->lock);
+	at = file_place_locked(mm, &q);
+	if (!at)
+		at = vma_gap_locked(mm, len, PL_GUEST_MIN, mm->mmap_base);
+	mutex_unlock(&mm->lock);
+	return at;
+}
+
 static int place_locked(struct mm *mm, struct task *t, const struct map_req *q, uint64_t *at)
 {
 	int r;

@@ -40,6 +40,8 @@ static int64_t copy(struct task *t, void *buf, uint64_t addr, uint64_t n, enum d
 	int64_t r;
 
 	lock_assert_none_held();
+	if (unlikely(t->mm_batch != NULL) && mm_batch_flush(t))
+		return -EFAULT;
 	while (done < n) {
 		ok = allowed(t, addr + done, n - done, d);
 		if (!ok)

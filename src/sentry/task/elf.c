@@ -172,9 +172,22 @@ static int map_segment(struct task *t, struct elf_image *im, const struct l_phdr
 	}
 	/* The rest of the last file page is zero to its end (ld.so allocates there); a read-only
 	 * segment keeps the file's bytes. */
-	if (p->filesz && p->memsz > p->filesz && (prot & PROT_WRITE))
+	if (!p->filesz || p->memsz <= p->filesz || !(prot & PROT_WRITE) || file_end == file_page_end)
+		return 0;
+	if (im->nzero == ELF_TAILS)
 		return zero_tail(t, file_end, file_page_end);
+	im->zero[im->nzero].from = file_end;
+	im->zero[im->nzero++].to = file_page_end;
 	return 0;
+}
+
+int elf_finish(struct task *t, const struct elf_image *im)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < im->nzero && !rc; i++)
+		rc = zero_tail(t, im->zero[i].from, im->zero[i].to);
+	return rc;
 }
 
 static void note_extent(struct elf_image *im, const struct l_phdr *p)
@@ -193,17 +206,16 @@ static void note_extent(struct elf_image *im, const struct l_phdr *p)
 		im->phdr_addr = im->eh.phoff - p->offset + start;
 }
 
-/* Anywhere: the whole extent is claimed first, so that all segments have room. */
+/* Anywhere that has room for the whole extent; nobody else maps in this space yet. */
 static int claim(struct task *t, struct elf_image *im)
 {
-	uint64_t len = im->hi - im->lo + (im->max_align - PAGE_SIZE), at;
-	int64_t r = mm_mmap(t, 0, len, PROT_NONE, MAP_PRIVATE, im->file, 0);
+	uint64_t len = im->hi - im->lo + (im->max_align - PAGE_SIZE);
+	uint64_t at = mm_image_place(t->mm, im->file, len);
 
-	if (r < 0)
-		return (int)r;
-	at = ((uint64_t)r + im->max_align - 1) & ~(im->max_align - 1);
-	im->bias = at - im->lo;
-	return mm_munmap(t, (uint64_t)r, len);
+	if (!at)
+		return -ENOMEM;
+	im->bias = ((at + im->max_align - 1) & ~(im->max_align - 1)) - im->lo;
+	return 0;
 }
 
 int elf_load(struct task *t, struct elf_image *im, uint64_t base)

@@ -7,6 +7,8 @@
 #include "abi/elf.h"
 #include "sentry/task/task.h"
 
+#define ELF_TAILS 4
+
 struct elf_image {
 	struct file *file;		/* borrowed */
 	struct l_ehdr eh;
@@ -16,6 +18,10 @@ struct elf_image {
 	uint64_t lo, hi;		/* page-aligned extent of the PT_LOADs */
 	uint64_t max_align;
 	/* filled by elf_load: */
+	struct {
+		uint64_t from, to;
+	} zero[ELF_TAILS];		/* ends of file pages that elf_finish clears */
+	unsigned nzero;
 	uint64_t bias, entry, phdr_addr, start_code, end_code, start_data, end_data, brk;
 };
 
@@ -26,3 +32,5 @@ must_check int elf_read(struct file *f, bool is_interp, struct elf_image *im);
 void elf_fini(struct elf_image *im);
 /* Maps the image into t->mm at `base` (dyn images; 0: anywhere). */
 must_check int elf_load(struct task *t, struct elf_image *im, uint64_t base);
+/* The rest, when the maps are there. */
+must_check int elf_finish(struct task *t, const struct elf_image *im);

@@ -457,25 +457,42 @@ static void switch_space(struct exec *x)
 	vfork_release(t);
 }
 
+/* Stack, program and interpreter. */
+static int map_images(struct exec *x, uint64_t strings, uint64_t *top)
+{
+	struct task *t = x->t;
+	uint64_t base = x->im.dyn ? mm_image_base(x->mm, x->file) : 0;
+	int rc = mm_setup_stack(t, max(DEFAULT_STACK, strings + (64ull << 10)),
+				x->im.stack_flag_seen && x->im.exec_stack, top);
+
+	if (!rc)
+		rc = elf_load(t, &x->im, base);
+	if (!rc && x->interp_file)
+		rc = elf_load(t, &x->interp, 0);
+	return rc;
+}
+
 static int load(struct exec *x)
 {
 	struct task *t = x->t;
 	struct mm *mm = x->mm;
-	uint64_t strings, top, sp, vdso = 0, base;
+	uint64_t strings, top, sp, vdso = 0;
+	int end;
 	struct l_regs r = {.cs = 0x33, .ss = 0x2b, .eflags = 0x202, .orig_rax = ~0ull};
 	int rc = strings_size(x, &strings);
 
 	if (!rc)
-		rc = mm_setup_stack(t, max(DEFAULT_STACK, strings + (64ull << 10)),
-				    x->im.stack_flag_seen && x->im.exec_stack, &top);
+		rc = mm_batch_begin(t);
 	if (rc)
 		return rc;
-	base = x->im.dyn && x->im.interp ? mm_image_base(mm, x->file) : 0;
-	if (x->im.dyn && !base)
-		base = mm_image_base(mm, x->file);
-	rc = elf_load(t, &x->im, base);
+	rc = map_images(x, strings, &top);
+	end = mm_batch_end(t);
+	if (!rc)
+		rc = end;
+	if (!rc)
+		rc = elf_finish(t, &x->im);
 	if (!rc && x->interp_file)
-		rc = elf_load(t, &x->interp, 0);
+		rc = elf_finish(t, &x->interp);
 	if (rc)
 		return rc;
 	mm->start_code = x->im.start_code, mm->end_code = x->im.end_code;

@@ -32,6 +32,12 @@ int pl_unpatch(pl_thread_t t, uint64_t addr, uint64_t len)
 	return 0;
 }
 
+int pl_ops(pl_thread_t t, const struct pl_op *ops, unsigned n)
+{
+	fake_ops += n;
+	return fake_op_result;
+}
+
 int pl_op_queue(pl_thread_t t, const struct pl_op *op)
 {
 	return -11;
