@@ -119,7 +119,7 @@ static void msg(void)
 	usleep(20000);
 	m.type = 9;
 	strcpy(m.text, "nine");
-	SHOW(msgsnd(id, &m, 5, 0));
+	CHECK(msgsnd(id, &m, 5, 0) == 0);
 	wait(&st);
 	SHOW(msgctl(id, IPC_RMID, NULL));
 	SHOW(msgsnd(id, &m, 5, 0));
