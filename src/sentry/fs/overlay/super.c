@@ -30,6 +30,10 @@ static int overlay_getattr(struct inode *i, struct kstat *st, unsigned query)
 			st->blocks = lst.blocks;
 		}
 	}
+	if (S_ISDIR(i->mode) && !low) {	/* as a directory on disk shows itself */
+		st->size = PAGE_SIZE;
+		st->blocks = PAGE_SIZE / 512;
+	}
 	st->dev = i->sb->dev;
 	st->ino = i->ino;
 	st->nlink = i->nlink;
