@@ -16,10 +16,12 @@
 #include "sentry/fs/gofer/gofer_int.h"
 
 #define MISSES_BEFORE 8u		/* with less than MISS_GAP_NS in between */
+#define MISSES_SMALL 3u			/* in a directory that is cheap to read */
+#define SMALL_DIR 8192u			/* its st_size */
 #define MISS_GAP_NS 20000000ll
 #define NAMES_MAX 16384u
 #define BYTES_MAX (512u << 10)
-#define FIRST_WINDOW 4u
+#define FIRST_WINDOW 8u
 
 enum { P_UNKNOWN, P_FETCHED, P_DONE };	/* done: handed over, or to be asked for singly */
 
@@ -172,7 +174,7 @@ static void prefetch_start(struct gofer_inode *dir, const struct stamp *s)
 	if (now - dir->last_miss > MISS_GAP_NS)
 		dir->misses = 0;
 	dir->last_miss = now;
-	if (++dir->misses < MISSES_BEFORE)
+	if (++dir->misses < (dir->inode.size <= SMALL_DIR ? MISSES_SMALL : MISSES_BEFORE))
 		return;
 	p = kc_alloc(&prefetch_cache);
 	if (!p)
