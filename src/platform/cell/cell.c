@@ -75,6 +75,18 @@ static uint32_t slot_take(struct pl_spc *s, uint32_t want)
 	return SLOT_ANY;
 }
 
+void thr_state_locked(struct pl_thr *t, enum thr_state state)
+{
+	int d = (state == THR_LIVE) - (t->state == THR_LIVE);
+
+	t->state = state;
+	if (!d)
+		return;
+	__atomic_add_fetch(&t->s->nlive, (uint32_t)d, __ATOMIC_SEQ_CST);
+	if (d < 0)
+		(void)h_futex_wake(&t->s->nlive, INT32_MAX);
+}
+
 /* Everything of a former user goes (I5). */
 static void thr_reset(struct pl_thr *t)
 {
@@ -130,7 +142,7 @@ int thr_new(struct pl_spc *s, uint32_t slot, struct pl_thr **out)
 	t->next = s->threads;
 	s->threads = thr_index(t) + 1;
 	s->nthreads++;
-	t->state = THR_LIVE;
+	thr_state_locked(t, THR_LIVE);
 	mutex_unlock(&pl.lock);
 	memset(t->c, 0, sizeof(*t->c));
 	*out = t;
@@ -155,7 +167,7 @@ void thr_free(struct pl_thr *t)
 	}
 	s->nthreads--;
 	s->slot_map[t->slot / 64] &= ~(1ull << (t->slot % 64));
-	t->state = THR_FREE;
+	thr_state_locked(t, THR_FREE);
 	t->s = NULL;
 	t->next = pl.thr_free;
 	pl.thr_free = thr_index(t) + 1;

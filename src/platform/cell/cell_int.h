@@ -65,6 +65,7 @@ struct pl_thr {
 	uint32_t rp, ev;	/* replies given, events seen */
 	bool blocked_last;	/* its last call slept: its stub need not spin for the reply */
 	uint32_t spin_fails, spin_skip, denied;
+	uint32_t killing;	/* a: it is to end; its stop need not be waited for long */
 	uint32_t kicked;	/* a: an interrupt is owed */
 	uint32_t running;	/* a: in guest code, as far as we know */
 	bool patched;		/* stopped in a patched call: only `regs` of the call are known */
@@ -101,6 +102,7 @@ struct pl_spc {
 	uint32_t dead;		/* a: every thread reports PL_EV_GONE */
 	uint32_t threads;	/* L: list head, index + 1 */
 	uint32_t nthreads;	/* L */
+	uint32_t nlive;		/* a, written under L: threads with an owner; a private futex */
 	uint32_t nrunning;	/* a: its threads that may be in guest code */
 	uint32_t patching;	/* a: nobody enters guest code now; a private futex */
 	uint32_t nhost;		/* L: host threads, counted by the notary: a fact, not a claim */
@@ -158,6 +160,8 @@ pl_space_t spc_id(const struct pl_spc *s);
 /* A thread in a free context of s. -EAGAIN when there is none. */
 must_check int thr_new(struct pl_spc *s, uint32_t slot, struct pl_thr **out);
 void thr_free(struct pl_thr *t);
+/* A thread gets an owner, or has none any more. */
+void thr_state_locked(struct pl_thr *t, enum thr_state state);
 /* The same host thread and context, blank and under a new id; it is in the pool. */
 void thr_renew_locked(struct pl_thr *t);
 must_check int spc_new(struct pl_spc **out);	/* with a context memfd, mapped */

@@ -30,7 +30,9 @@ int pool_take(struct pl_spc **s, struct pl_thr **t)
 	mutex_unlock(&pl.lock);
 	if (!p)
 		return -ENOENT;
-	f->state = THR_LIVE;
+	mutex_lock(&pl.lock);
+	thr_state_locked(f, THR_LIVE);
+	mutex_unlock(&pl.lock);
 	*s = p;
 	*t = f;
 	return 0;

@@ -202,7 +202,7 @@ static struct pl_thr *take_parked(struct pl_spc *s)
 	for (i = s->nparked ? s->threads : 0; i; i = pl.thr[i - 1].next) {
 		if (pl.thr[i - 1].state == THR_PARKED) {
 			t = &pl.thr[i - 1];
-			t->state = THR_LIVE;
+			thr_state_locked(t, THR_LIVE);
 			s->nparked--;
 			break;
 		}
@@ -279,7 +279,7 @@ int pl_thread_create(pl_thread_t parent, const struct l_regs *regs, pl_thread_t 
 static void park(struct pl_thr *t)
 {
 	mutex_lock(&pl.lock);
-	t->state = THR_PARKED;
+	thr_state_locked(t, THR_PARKED);
 	t->gen++;
 	t->s->nparked++;
 	t->kicked = 0;
@@ -317,6 +317,7 @@ void pl_thread_put(pl_thread_t id, bool last, bool wait_gone)
 {
 	struct pl_thr *t = thr_of(id);
 	struct pl_spc *s;
+	uint32_t live;
 
 	if (!t)
 		return;
@@ -326,10 +327,13 @@ void pl_thread_put(pl_thread_t id, bool last, bool wait_gone)
 	if (last) {
 		mutex_lock(&pl.lock);
 		t->gen++;		/* the id is used up */
-		t->state = THR_PARKED;
+		thr_state_locked(t, THR_PARKED);
 		t->nput = 0;
 		s->nparked++;
 		mutex_unlock(&pl.lock);
+		/* the others' owners are in here too, on their way out */
+		while ((live = __atomic_load_n(&s->nlive, __ATOMIC_ACQUIRE)))
+			(void)h_futex_wait(&s->nlive, live, NULL);
 		if (!pool_recycle(s, wait_gone))
 			spc_end(s);
 		return;
