@@ -314,6 +314,8 @@ static void link_process(struct task *c, struct task *t, const struct clone_args
 
 	p->leader = c;
 	p->tgid = pid_get(c->pid);
+	if (!(a->flags & CLONE_VM))
+		process_cpu_attach(p, c->mm->space);
 	p->exit_signal = a->exit_signal;
 	if (a->flags & CLONE_PARENT) {
 		p->exit_signal = parent->exit_signal;

@@ -447,6 +447,8 @@ static void switch_space(struct exec *x)
 	if (old)
 		task_leave_mm(t);
 	mutex_lock(&tasks_lock);
+	process_cpu_detach(t->proc);
+	process_cpu_attach(t->proc, x->space);
 	t->mm = x->mm;
 	x->mm->pl_users = 1;
 	mutex_unlock(&tasks_lock);

@@ -46,6 +46,10 @@ void task_put_space(struct task *t, struct mm *mm, pl_thread_t pl, bool wait_gon
 		pl_thread_put(pl, false, false);
 	busy = __atomic_sub_fetch(&mm->pl_leaving, 1, __ATOMIC_ACQ_REL);
 	if (last) {
+		mutex_lock(&tasks_lock);
+		if (t->proc && t->proc->cpu_space.v == mm->space.v)
+			process_cpu_detach(t->proc);
+		mutex_unlock(&tasks_lock);
 		for (; busy; busy = __atomic_load_n(&mm->pl_leaving, __ATOMIC_ACQUIRE))
 			(void)h_futex_wait(&mm->pl_leaving, busy, NULL);
 		pl_thread_put(pl, true, wait_gone && mm->total_vm > BIG_MEMORY);
@@ -298,6 +302,7 @@ static void process_dead(struct process *p, struct list *dead)
 	bool reap;
 
 	p->zombie = true;
+	process_cpu_detach(p);
 	if (!(p->group_exit & SG_EXIT))
 		p->exit_code = leader->exit_code;
 	else

@@ -28,8 +28,7 @@ static void add(struct rusage_sum *to, const struct rusage_sum *u)
 
 void process_usage_locked(struct process *p, struct rusage_sum *out)
 {
-	pl_space_t space = {PL_NONE};
-	uint64_t booked = 0;
+	uint64_t cpu = p->cpu_done;
 	struct rusage_sum u;
 	struct task *t;
 
@@ -37,13 +36,34 @@ void process_usage_locked(struct process *p, struct rusage_sum *out)
 	list_for_each(t, &p->threads, thread_link) {
 		task_usage(t, &u);
 		add(out, &u);
-		booked += t->usage.utime;
-		if (t->mm)
-			space = t->mm->space;
 	}
 	/* With several threads what is known of each is old; the clock of their cell is not. */
-	if (space.v != PL_NONE && p->nr_threads > 1)
-		out->utime = max(out->utime, booked + pl_space_cputime(space));
+	if (p->cpu_space.v != PL_NONE) {
+		uint64_t now = pl_space_cputime(p->cpu_space);
+
+		cpu += now - min(now, p->cpu_base);
+	} else if (!cpu) {
+		cpu = out->utime;
+	}
+	p->cpu_seen_max = max(p->cpu_seen_max, cpu);
+	out->utime = p->cpu_seen_max;
+}
+
+/* T held. The process has a space of its own from now on. */
+void process_cpu_attach(struct process *p, pl_space_t space)
+{
+	p->cpu_space = space;
+	p->cpu_base = pl_space_cputime(space);
+}
+
+/* T held, before the space is given back. */
+void process_cpu_detach(struct process *p)
+{
+	struct rusage_sum u;
+
+	process_usage_locked(p, &u);
+	p->cpu_done = u.utime;
+	p->cpu_space.v = PL_NONE;
 }
 
 void process_usage(struct process *p, struct rusage_sum *out)

@@ -181,6 +181,10 @@ struct process {
 	struct pid *session, *pgrp;	/* T; owned */
 	struct l_rlimit rlim[16];	/* T */
 	struct rusage_sum dead_threads, dead_children;	/* T */
+	/* T: CPU time as a sum of differences (R23): of spaces that it has left, and of the one that is
+	 * its own (PL_NONE for a vfork child: then its threads' clocks count). */
+	uint64_t cpu_done, cpu_base, cpu_seen_max;
+	pl_space_t cpu_space;
 	struct ktimer itimer_real, cpu_timer;	/* time/itimer.c */
 	uint64_t itimer_real_interval;
 	bool itimer_real_wait;			/* a: armed again when its SIGALRM is taken */

@@ -74,4 +74,6 @@ void task_serve_mem(struct task *t);
 void task_init_affinity(struct task *t);
 struct group_list *group_list_create(const uint32_t *gid, uint32_t n) must_check;
 void process_usage_locked(struct process *p, struct rusage_sum *out);	/* T */
+void process_cpu_attach(struct process *p, pl_space_t space);	/* T */
+void process_cpu_detach(struct process *p);			/* T */
 void task_start_failed(struct task *t);
