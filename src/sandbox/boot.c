@@ -72,9 +72,6 @@ int boot_gofer(struct launch *l, struct err *e)
 	int theirs;
 	if (pair(SOCK_SEQPACKET, &l->gofer_control, &theirs, e))
 		return -1;
-	for (unsigned i = 0; i < SB_CHANNELS; i++)
-		if (pair(SOCK_SEQPACKET, &l->channels[i], &l->gofer_ends[i], e))
-			return -1;
 	l->gofer = (struct spawn){.name = "brig-gofer", .exe_hfd = l->exe_gofer, .cell_hfd = -1,
 				  .cgroup_hfd = -1};
 	/* No namespaces: its filter knows neither sockets nor signals, and it has to see host ids. */
@@ -294,6 +291,9 @@ int boot_sentry(struct launch *l, struct err *e)
 				   .namespaces = !(c->without & SB_USERNS),
 				   .landlock = !(c->without & SB_LANDLOCK), .drop_ids = true,
 				   .prepare = write_spec, .arg = &job};
+	for (unsigned i = 0; i < SB_CHANNELS; i++)
+		if (pair(SOCK_SEQPACKET, &l->channels[i], &l->gofer_ends[i], e))
+			return -1;
 	if (place_fds(l, &job, e))
 		return -1;
 	return spawn_begin(&l->sentry, e);
@@ -301,5 +301,5 @@ int boot_sentry(struct launch *l, struct err *e)
 
 int boot_finish(struct launch *l, struct err *e)
 {
-	return spawn_finish(&l->gofer, e) || spawn_finish(&l->sentry, e) || tell_gofer(l, e) ? -1 : 0;
+	return spawn_finish(&l->gofer, e) || tell_gofer(l, e) || spawn_finish(&l->sentry, e) ? -1 : 0;
 }

@@ -55,7 +55,8 @@ int sb_run(const struct sb_config *c)
 	else if (!view_build(c, &l.view, &e) && !boot_find_programs(&l, &e)) {
 		hold_memory(&l);
 		relay_block_signals();
-		if (!boot_gofer(&l, &e) && !boot_sentry(&l, &e))
+		/* The Sentry first: it has more to do before it needs a file. */
+		if (!boot_sentry(&l, &e) && !boot_gofer(&l, &e))
 			(void)boot_finish(&l, &e);
 	}
 	if (e.status) {

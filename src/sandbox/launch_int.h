@@ -32,8 +32,8 @@ struct launch {
 
 /* --- boot.c */
 int boot_find_programs(struct launch *l, struct err *e);
+int boot_sentry(struct launch *l, struct err *e);	/* makes the channels, too */
 int boot_gofer(struct launch *l, struct err *e);
-int boot_sentry(struct launch *l, struct err *e);
 /* Both run and know what they are for. */
 int boot_finish(struct launch *l, struct err *e);
 
