@@ -5,10 +5,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "sandbox/launch_int.h"
+
+#define MIN_FILES 768
 
 /* A limit that is asked for is held by a cgroup, else by sampling (oom.h). */
 static void hold_memory(struct launch *l)
@@ -43,6 +46,15 @@ static int fill_low_fds(void)
 	return 0;
 }
 
+static int check_limits(struct err *e)
+{
+	struct rlimit r;
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_max >= MIN_FILES)
+		return 0;
+	return err_set(e, "the limit of open files is too low (ulimit -Hn is %llu, brig needs %d)",
+		       (unsigned long long)r.rlim_max, MIN_FILES);
+}
+
 int sb_run(const struct sb_config *c)
 {
 	static struct launch l;
@@ -52,7 +64,7 @@ int sb_run(const struct sb_config *c)
 			    .exe_sentry = -1, .exe_gofer = -1, .exe_cell = -1};
 	if (fill_low_fds() != 0)
 		err_sys(&e, errno, "/dev/null");
-	else if (!view_build(c, &l.view, &e) && !boot_find_programs(&l, &e)) {
+	else if (!check_limits(&e) && !view_build(c, &l.view, &e) && !boot_find_programs(&l, &e)) {
 		hold_memory(&l);
 		relay_block_signals();
 		/* The Sentry first: it has more to do before it needs a file. */
