@@ -56,12 +56,19 @@ void rxq_purge(struct sock *s)
 
 bool sock_writable(const struct sock *s)
 {
-	return (uint64_t)READ_ONCE(s->wmem) * 4 <= READ_ONCE(s->sndbuf);
+	return (uint64_t)__atomic_load_n(&s->wmem, __ATOMIC_ACQUIRE) * 4 <= READ_ONCE(s->sndbuf);
 }
 
 static bool has_wmem(struct sock *s)
 {
-	return READ_ONCE(s->wmem) < READ_ONCE(s->sndbuf) || READ_ONCE(s->err) || (READ_ONCE(s->shut) & SHUT_OUT);
+	bool ended;
+
+	if (__atomic_load_n(&s->wmem, __ATOMIC_ACQUIRE) < READ_ONCE(s->sndbuf))
+		return true;
+	mutex_lock(&s->lock);
+	ended = s->err || (s->shut & SHUT_OUT);
+	mutex_unlock(&s->lock);
+	return ended;
 }
 
 int sock_wait_wmem(struct sock *s, bool nonblock)

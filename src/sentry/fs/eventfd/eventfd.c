@@ -100,7 +100,9 @@ static uint32_t eventfd_poll(struct file *f, struct poll_table *pt)
 	uint64_t n;
 
 	poll_wait(pt, f, &e->wq);
-	n = READ_ONCE(e->count);
+	mutex_lock(&e->lock);
+	n = e->count;
+	mutex_unlock(&e->lock);
 	if (n > 0)
 		mask |= EPOLLIN;
 	if (n == UINT64_MAX)

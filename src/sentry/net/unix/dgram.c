@@ -211,8 +211,7 @@ static int64_t unix_dgram_recv(struct sock *s, struct uio *u, struct sockmsg *m,
 	r = packet_recv(s, u, m, flags);
 	if (!(flags & MSG_PEEK)) {
 		wq_wake(&s->unix_->peer_wait, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND, 0);
-		if (list_empty(&s->rxq))
-			WRITE_ONCE(s->unix_->level, 0);
+		unix_level_relax(s);
 	}
 	return r;
 }

@@ -443,6 +443,15 @@ static int64_t unix_send(struct sock *s, struct uio *u, struct sockmsg *m, int f
 	return r;
 }
 
+/* With nothing queued, nothing is nested. */
+void unix_level_relax(struct sock *s)
+{
+	mutex_lock(&s->lock);
+	if (list_empty(&s->rxq))
+		WRITE_ONCE(s->unix_->level, 0);
+	mutex_unlock(&s->lock);
+}
+
 static int64_t unix_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
 {
 	int64_t r;
@@ -452,8 +461,7 @@ static int64_t unix_recv(struct sock *s, struct uio *u, struct sockmsg *m, int f
 	if (READ_ONCE(s->state) != ST_CONNECTED)
 		return s->type == SOCK_STREAM ? -EINVAL : -ENOTCONN;
 	r = s->type == SOCK_STREAM ? stream_recv(s, u, m, flags) : packet_recv(s, u, m, flags);
-	if (list_empty(&s->rxq))
-		WRITE_ONCE(s->unix_->level, 0);
+	unix_level_relax(s);
 	return r;
 }
 

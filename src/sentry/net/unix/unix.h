@@ -46,9 +46,10 @@ int64_t unix_ioctl(struct sock *s, struct task *t, uint32_t cmd, uint64_t arg);
 /* Completes control data of a message to be sent by t and counts its descriptors as in flight. */
 must_check int unix_prepare_scm(struct sock *s, struct sockmsg *m, struct scm **out, uint32_t *level);
 
+void unix_level_relax(struct sock *s);
+
 /* dgram.c */
 int unix_dgram_connect(struct sock *s, struct task *t, const void *addr, uint32_t len, bool nonblock);
-void unix_peer_gone(struct sock *s);
 
 /* gc.c */
 must_check int unix_gc_start(void);
