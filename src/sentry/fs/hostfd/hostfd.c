@@ -332,7 +332,7 @@ static int hostfd_open(struct inode *i, struct file *f)
 		return -EACCES;
 	if (hf->kind == HK_SOCK)
 		return -ENXIO;
-	if (hf->kind != HK_REG)
+	if (i->fops != FOPS_hostreg)
 		f->mode |= FMODE_STREAM;
 	return 0;
 }
@@ -450,7 +450,11 @@ static int hostfd_init(struct hostfd *hf, int hfd, const struct stat *st)
 		return 0;
 	r = hpoll_add(hf->h, &hf->wq, &hf->slot);
 	hf->polled = r == 0;
-	return r == -EPERM ? 0 : r;	/* /dev/null: never blocks */
+	if (r == -EPERM) {		/* /dev/null: never blocks, epoll refuses it */
+		hf->inode.fops = FOPS_hostreg;
+		r = 0;
+	}
+	return r;
 }
 
 int hostfd_create(int hfd, unsigned flags, struct file **out)
@@ -478,7 +482,7 @@ int hostfd_create(int hfd, unsigned flags, struct file **out)
 	}
 	acc = hf->accmode == O_RDWR ? flags & O_ACCMODE : hf->accmode;
 	mode = (acc != O_WRONLY ? FMODE_READ : 0) | (acc != O_RDONLY ? FMODE_WRITE : 0) |
-	       (hf->kind == HK_REG ? 0 : FMODE_STREAM);
+	       (hf->inode.fops == FOPS_hostreg ? 0 : FMODE_STREAM);
 	fmt_n(name, sizeof(name), "%s:[%lu]", host_name(hf->kind), (unsigned long)hf->inode.ino);
 	return file_anon(name, &hf->inode, hf->inode.fops, mode,
 			 acc | ((flags & O_NONBLOCK) | (hf->append ? O_APPEND : 0)),
