@@ -141,6 +141,9 @@ void pl_will_block(pl_thread_t t);
 /* Makes a thread in guest code report PL_EV_INTR soon. If it is stopped, or before its next
  * pl_run, that pl_run returns PL_EV_INTR at once instead of resuming. Never blocks; any thread. */
 void pl_kick(pl_thread_t t);
+/* The same for a thread that is to end: when all threads of its space are, and one does not stop
+ * within a second, the cell is killed. */
+void pl_kick_kill(pl_thread_t t);
 /* CPU time of the guest thread itself, ns, since its creation. Exact while it is the only thread
  * of its space; else as of its last pl_thread_cpu_update. Any thread may ask. */
 uint64_t pl_thread_cputime(pl_thread_t t);

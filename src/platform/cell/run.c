@@ -594,6 +594,15 @@ void pl_will_block(pl_thread_t id)
 	}
 }
 
+void pl_kick_kill(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (t)
+		__atomic_store_n(&t->killing, 1, __ATOMIC_RELAXED);
+	pl_kick(id);
+}
+
 void pl_kick(pl_thread_t id)
 {
 	struct pl_thr *t = thr_of(id);

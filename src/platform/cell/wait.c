@@ -156,6 +156,20 @@ static int sleep_once(struct pl_thr *t, const struct timespec *tick)
 	return r;
 }
 
+/* Every guest thread of the space is to die: no answer is worth waiting for. */
+static bool all_killed(struct pl_spc *s)
+{
+	bool all = true;
+
+	mutex_lock(&pl.lock);
+	for (uint32_t i = s->threads; i; i = pl.thr[i - 1].next)
+		if (pl.thr[i - 1].state == THR_LIVE &&
+		    !__atomic_load_n(&pl.thr[i - 1].killing, __ATOMIC_RELAXED))
+			all = false;
+	mutex_unlock(&pl.lock);
+	return all;
+}
+
 /* A second of its own CPU time since it was told to stop; unknown while it is not alone. */
 static bool stop_used_up(const struct pl_thr *t, uint64_t since)
 {
@@ -194,7 +208,7 @@ int stub_wait(struct pl_thr *t, bool stopped)
 			cpu = spc_cpu_raw(t->s);
 		if (sleep_once(t, timed ? &tick : NULL) != -ETIMEDOUT)
 			continue;
-		if (++ticks >= PL_STOP_TICKS || stop_used_up(t, cpu)) {
+		if (++ticks >= PL_STOP_TICKS || stop_used_up(t, cpu) || all_killed(t->s)) {
 			log_warn("cell: a guest thread did not stop: killed");
 			(void)spc_kill(t->s);
 			ticks = 1;

@@ -89,7 +89,9 @@ void task_clear_work(struct task *t, uint32_t bits)
 void task_notify(struct task *t, uint32_t bits)
 {
 	task_set_work(t, bits);
-	if (__atomic_load_n(&t->state, __ATOMIC_SEQ_CST) == TASK_GUEST)
+	if (bits & TW_KILL)
+		pl_kick_kill(t->pl);
+	else if (__atomic_load_n(&t->state, __ATOMIC_SEQ_CST) == TASK_GUEST)
 		pl_kick(t->pl);
 	task_wake(t);
 }
