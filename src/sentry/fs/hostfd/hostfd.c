@@ -117,8 +117,10 @@ static int hostfd_wait(struct hostfd *hf, uint32_t events)
 	if (!hf->polled)
 		return -EAGAIN;
 	wait_begin(&w, &hf->wq, current);
-	hpoll_arm(hf->slot, events);
 	while (!host_ready(hf, events)) {
+		hpoll_arm(hf->slot, events);
+		if (host_ready(hf, events))
+			break;
 		r = wait_sleep(current, WAIT_INTERRUPTIBLE, WAIT_FOREVER);
 		if (r)
 			break;

@@ -15,6 +15,7 @@
 struct hpoll_slot {
 	struct waitq *wq;
 	uint32_t gen;
+	uint32_t armed;		/* what somebody waits for; an event ends all of it */
 	int hfd;
 };
 
@@ -27,8 +28,10 @@ static void hpoll_event(const struct epoll_event *ev)
 	uint32_t i = (uint32_t)ev->data.u64, gen = (uint32_t)(ev->data.u64 >> 32);
 
 	mutex_lock(&hpoll_lock);
-	if (i < HPOLL_SLOTS && slots[i].wq && slots[i].gen == gen)
-		wq_wake(slots[i].wq, ev->events | EPOLLERR | EPOLLHUP, 0);
+	if (i < HPOLL_SLOTS && slots[i].wq && slots[i].gen == gen) {
+		slots[i].armed = 0;
+		wq_wake_all(slots[i].wq);	/* who is not served yet arms again */
+	}
 	mutex_unlock(&hpoll_lock);
 }
 
@@ -83,6 +86,7 @@ int hpoll_add(hh_t h, struct waitq *wq, uint32_t *slot)
 		goto out;
 	slots[i].hfd = hh_fd(h);
 	slots[i].gen++;
+	slots[i].armed = 0;
 	ev.data.u64 = i | (uint64_t)slots[i].gen << 32;
 	r = slots[i].hfd < 0 ? slots[i].hfd : h_epoll_ctl(hpoll_ep, EPOLL_CTL_ADD, slots[i].hfd, &ev);
 	if (r == 0) {
@@ -100,7 +104,8 @@ void hpoll_arm(uint32_t slot, uint32_t events)
 
 	BUG_ON(slot >= HPOLL_SLOTS);
 	mutex_lock(&hpoll_lock);
-	ev.events = (events & (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP)) | EPOLLONESHOT;
+	slots[slot].armed |= events & (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP);
+	ev.events = slots[slot].armed | EPOLLONESHOT;
 	ev.data.u64 = slot | (uint64_t)slots[slot].gen << 32;
 	if (slots[slot].wq && h_epoll_ctl(hpoll_ep, EPOLL_CTL_MOD, slots[slot].hfd, &ev) < 0)
 		log_warn("hpoll: cannot arm descriptor");

@@ -9,6 +9,7 @@
 
 /* The queue stays valid until hpoll_del has returned. -EPERM: never blocks (a regular file). */
 must_check int hpoll_add(hh_t h, struct waitq *wq, uint32_t *slot);
-/* One wake-up of the queue once any of `events` (EPOLL*) holds. */
+/* Wakes the whole queue once any of `events` (EPOLL*) holds; to be called again after each wake-up
+ * by who still waits. */
 void hpoll_arm(uint32_t slot, uint32_t events);
 void hpoll_del(uint32_t slot);
