@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Host files through the Gofer: what the host does beside it, odd objects, a Gofer that lies."""
+import os
+import shutil
+import socket
+import stat
+import subprocess
+
+import pytest
+
+from conftest import BUILD
+
+
+def run(brig, d, script, **kw):
+    return subprocess.run([brig, "do", "-w", str(d), "-v", f"{d}:{d}:rw", "--", "/bin/sh", "-c",
+                           script], capture_output=True, text=True, timeout=60, **kw)
+
+
+def test_odd_objects(brig, project):
+    os.mkfifo(project / "fifo")
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(str(project / "sock"))
+    s.listen()
+    r = run(brig, project, "stat -c %F fifo sock; "
+            "(timeout 1 cat fifo; echo $?); ln -s /etc/shadow l; cat l; echo $?; rm l; "
+            "mknod dev b 7 0; echo $?; mkfifo mine; stat -c %F mine")
+    assert r.stdout.split("\n")[:3] == ["fifo", "socket", "124"]
+    assert r.stdout.split("\n")[3] != "0" and "root:" not in r.stdout
+    assert stat.S_ISFIFO(os.lstat(project / "mine").st_mode)
+    assert not os.path.lexists(project / "dev")
+    if shutil.which("python3"):
+        r = subprocess.run([brig, "do", "-w", str(project), "-v", f"{project}:{project}:rw", "--",
+                            "python3", "-c", "import socket\ns=socket.socket(socket.AF_UNIX)\n"
+                            "s.connect('sock')"], capture_output=True, text=True, timeout=60)
+        assert "Connection refused" in r.stderr
+
+
+def test_host_changes_are_seen(brig, project):
+    p = subprocess.Popen([brig, "do", "-w", str(project), "-v", f"{project}:{project}:rw", "--",
+                          "/bin/sh", "-c",
+                          "ls sig 2>/dev/null; echo ready; while ! cat sig 2>/dev/null; do sleep 0.02; done; "
+                          "while [ \"$(cat sig)\" != two ]; do sleep 0.02; done; echo two; "
+                          "while [ -e sig ]; do sleep 0.02; done; echo gone"],
+                         stdout=subprocess.PIPE, text=True)
+    assert p.stdout.readline() == "ready\n"
+    (project / "sig.new").write_text("one\n")
+    os.rename(project / "sig.new", project / "sig")
+    assert p.stdout.readline() == "one\n"
+    (project / "sig.new").write_text("two\n")
+    os.rename(project / "sig.new", project / "sig")
+    assert p.stdout.readline() == "two\n"
+    os.unlink(project / "sig")
+    assert p.stdout.readline() == "gone\n"
+    assert p.wait(timeout=60) == 0
+
+
+def test_truncated_mapping_is_sigbus(brig, project):
+    p = subprocess.Popen([brig, "do", "-w", str(project), "-v", f"{project}:{project}:rw", "--",
+                          "python3", "-c",
+                          "import mmap,sys\nf=open('m','w+b'); f.write(b'x'*8192); f.flush()\n"
+                          "m=mmap.mmap(f.fileno(),8192); print(m[5000],flush=True)\n"
+                          "sys.stdin.read(1); print(m[5000])"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert p.stdout.readline() == "120\n"
+    os.truncate(project / "m", 0)
+    p.communicate("x", timeout=60)
+    assert p.returncode == 128 + 7
+
+
+def test_few_descriptors(brig, project):
+    r = subprocess.run(["/bin/sh", "-c", 'ulimit -n 1024; exec "$@"', "sh", brig, "do", "-w", str(project),
+                        "-v", f"{project}:{project}:rw", "--", "/bin/sh", "-c",
+                        "i=0; while [ $i -lt 1500 ]; do echo $i >n$i; i=$((i+1)); done; "
+                        "ls | wc -l; cat n* | wc -l; rm n*; ls"],
+                       capture_output=True, text=True, timeout=120)
+    assert r.stdout.split() == ["1501", "1500", "file.txt"]
+
+
+def test_a_gofer_that_lies(tmp_path, project):
+    lying = BUILD / "src/gofer/brig-gofer-lying"
+    if not lying.exists():
+        pytest.skip("not built")
+    d = tmp_path / "lying"
+    d.mkdir()
+    shutil.copy((BUILD / "brig").resolve(), d / "brig")
+    shutil.copy(BUILD / "src/sentry/brig-sentry", d)
+    shutil.copy(next(BUILD.glob("src/platform/**/brig-cell")), d)
+    shutil.copy(lying, d / "brig-gofer")
+    r = run(str(d / "brig"), project,
+            "for i in 1 2 3 4 5 6 7 8 9; do for n in a b c d e f; do echo x >$n; read y <$n; "
+            "ls -l $n; rm -f $n; mkdir dir; rmdir dir; done; done >/dev/null 2>&1; echo alive")
+    assert r.stdout == "alive\n" or r.returncode in (125, 126, 127)
+    assert r.returncode < 128
