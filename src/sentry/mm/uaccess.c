@@ -5,10 +5,31 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include "sentry/mm/mm_int.h"
 #include "sentry/mm/uaccess.h"
 
+#define VDSO_LEN (2 * PAGE_SIZE)
+
 enum dir { IN, OUT };
+
+/* The vDSO lies beyond the layout (mm_setup_vdso); its image is the one that we have ourselves. */
+static uint64_t vdso_prefix(uint64_t addr, uint64_t n)
+{
+	const uint64_t at = pl_host_vdso();
+
+	if (!at || addr < at || addr - at >= VDSO_LEN || !getauxval(AT_SYSINFO_EHDR))
+		return 0;
+	return min(n, VDSO_LEN - (addr - at));
+}
+
+static int64_t vdso_copy(void *dst, uint64_t addr, uint64_t n)
+{
+	const char *own = (const char *)getauxval(AT_SYSINFO_EHDR);
+
+	memcpy(dst, own + (addr - pl_host_vdso()), n);
+	return (int64_t)n;
+}
 
 /* How much of the range may be copied now; grows the stack when it starts in its growth zone. */
 static uint64_t allowed(struct task *t, uint64_t addr, uint64_t n, enum dir d)
@@ -18,6 +39,8 @@ static uint64_t allowed(struct task *t, uint64_t addr, uint64_t n, enum dir d)
 
 	if (!t->mm)
 		return 0;
+	if (unlikely(addr >= t->mm->task_top))
+		return d == IN ? vdso_prefix(addr, n) : 0;
 	for (tries = 0; tries < 3; tries++) {
 		ok = mm_range_prefix(t->mm, addr, n, d == OUT ? VMA_WRITE : VMA_READ);
 		if (ok || mm_fault(t, addr, d == OUT))
@@ -46,7 +69,9 @@ static int64_t copy(struct task *t, void *buf, uint64_t addr, uint64_t n, enum d
 		ok = allowed(t, addr + done, n - done, d);
 		if (!ok)
 			break;
-		if (d == IN)
+		if (d == IN && addr + done >= t->mm->task_top)
+			r = vdso_copy((char *)buf + done, addr + done, ok);
+		else if (d == IN)
 			r = pl_copy_in(t->pl, (char *)buf + done, addr + done, ok);
 		else
 			r = pl_copy_out(t->pl, addr + done, (const char *)buf + done, ok);
