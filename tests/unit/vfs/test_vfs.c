@@ -20,6 +20,12 @@
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/names.h"
 
+#ifdef __SANITIZE_THREAD__
+#define FAKE_BASE 0x4000000000ull
+#else
+#define FAKE_BASE 0x200000000000ull
+#endif
+
 static struct task me;
 static struct process proc;
 static struct cred root_cred, user_cred;
@@ -55,7 +61,7 @@ static void drop_root(void)
 
 static int setup(void **state)
 {
-	assert_int_equal(kheap_init(0x200000000000ull, 8ull << 30), 0);
+	assert_int_equal(kheap_init(FAKE_BASE, 8ull << 30), 0);
 	assert_int_equal(charge_init(0, 0), 0);
 	assert_int_equal(hh_init(evict), 0);
 	assert_int_equal(vfs_init(), 0);
