@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -385,11 +386,87 @@ static void test_mounts(void **state)
 	drop_root();
 }
 
+#ifndef __SANITIZE_THREAD__	/* attributes are read without locks, as in Linux */
+#define RACERS 4
+
+static void *racer(void *arg)
+{
+	unsigned seed = (unsigned)(uintptr_t)arg * 7919 + 1;
+	struct task t = me;
+	char a[32], b[32];
+
+	current = &t;
+	for (int i = 0; i < 6000; i++) {
+		struct open_how_k how = {.flags = O_RDWR | O_CREAT, .mode = 0644};
+		struct file *f;
+		struct path p;
+		unsigned r = (unsigned)rand_r(&seed);
+		snprintf(a, sizeof(a), "/%c/%c", 'a' + r % 3, 'p' + r / 3 % 4);
+		snprintf(b, sizeof(b), "/%c/%c", 'a' + r / 12 % 3, 'p' + r / 36 % 4);
+		switch (r / 144 % 10) {
+		case 0: (void)!vfs_mkdir(&t, AT_FDCWD, a, 0755); break;
+		case 1: (void)!vfs_rmdir(&t, AT_FDCWD, a); break;
+		case 2: (void)!vfs_unlink(&t, AT_FDCWD, a); break;
+		case 3: case 4: (void)!vfs_rename(&t, AT_FDCWD, a, AT_FDCWD, b, 0); break;
+		case 5: (void)!vfs_rename(&t, AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE); break;
+		case 6: (void)!vfs_link(&t, AT_FDCWD, a, AT_FDCWD, b, 0); break;
+		case 7:
+			if (path_lookup(&t, AT_FDCWD, a, LOOKUP_FOLLOW, &p) == 0) {
+				char text[256];
+				(void)path_text(&p, &fs.root, text, sizeof(text));
+				path_put(&p);
+			}
+			break;
+		default:
+			if (vfs_open(&t, AT_FDCWD, a, &how, &f) == 0) {
+				struct uio u;
+				int64_t pos = 0;
+				uio_kernel(&u, a, sizeof(a));
+				(void)!vfs_write(f, &u, &pos);
+				file_put(f);
+			}
+		}
+	}
+	current = NULL;
+	return NULL;
+}
+
+/* Nothing may be left of a file system that four threads have stirred. */
+static void test_race(void **state)
+{
+	uint64_t before = charge_used(CHARGE_FILE);
+	pthread_t th[RACERS];
+
+	for (int overlay = 0; overlay < 2; overlay++) {
+		struct tmpfs_opts o = {.mode = 0755, .layer = overlay};
+		struct super *low, *sb;
+		assert_int_equal(tmpfs_super_create(&o, &low), 0);
+		sb = low;
+		if (overlay) {
+			assert_int_equal(overlay_super_create(&low, 1, 0, &sb), 0);
+			super_put(low);
+		}
+		use_root(sb);
+		for (const char *d = "/a\0/b\0/c\0"; *d; d += 3)
+			assert_int_equal(vfs_mkdir(&me, AT_FDCWD, d, 0755), 0);
+		for (uintptr_t i = 0; i < RACERS; i++)
+			assert_int_equal(pthread_create(&th[i], NULL, racer, (void *)i), 0);
+		for (int i = 0; i < RACERS; i++)
+			pthread_join(th[i], NULL);
+		drop_root();
+		assert_int_equal(charge_used(CHARGE_FILE), before);
+	}
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names), cmocka_unit_test(test_data), cmocka_unit_test(test_overlay),
 		cmocka_unit_test(test_mounts), cmocka_unit_test(test_deep),
+#ifndef __SANITIZE_THREAD__
+		cmocka_unit_test(test_race),
+#endif
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }
