@@ -181,13 +181,37 @@ static int batch_add(struct task *t, struct mm *mm, struct flight *f, const stru
 	return 0;
 }
 
+/* With more threads than this a file's map is not left to ride on a reply: the number that the
+ * cell is lent for it comes back only with the thread's next event (R19). */
+#define QUEUE_THREADS 24
+#define LENT_TRIES 5000
+
+static bool may_queue(struct mm *mm, const struct pl_op *op)
+{
+	return op->kind != PL_OP_MAP_FILE ||
+	       __atomic_load_n(&mm->pl_users, __ATOMIC_RELAXED) <= QUEUE_THREADS;
+}
+
+/* Now; when all numbers are lent it comes to this thread's turn soon. */
+static int run_now(struct task *t, const struct pl_op *op)
+{
+	int r = pl_op(t->pl, op), tries;
+
+	for (tries = 0; r == -EAGAIN && tries < LENT_TRIES && !kill_pending(t); tries++) {
+		if (wait_sleep(t, WAIT_KILLABLE, now_mono() + 1000000) == -ERESTARTSYS)
+			break;
+		r = pl_op(t->pl, op);
+	}
+	return r;
+}
+
 int flight_run(struct mm *mm, struct task *t, struct flight *f, const struct pl_op *op, bool queue)
 {
 	int r;
 
 	if (t->mm_batch)
 		return batch_add(t, mm, f, op);
-	if (queue) {
+	if (queue && may_queue(mm, op)) {
 		mutex_lock(&mm->lock);
 		f->queued = true;
 		t->mm_flights++;
@@ -200,7 +224,7 @@ int flight_run(struct mm *mm, struct task *t, struct flight *f, const struct pl_
 		mutex_unlock(&mm->lock);
 	}
 	lock_assert_none_held();
-	r = pl_op(t->pl, op);
+	r = run_now(t, op);
 	flight_end(mm, f);
 	return r;
 }
