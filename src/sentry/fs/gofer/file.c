@@ -13,9 +13,11 @@
 #include <linux/capability.h>
 #include <linux/fs.h>
 #include <string.h>
+#include <sys/resource.h>
 #include "host/file.h"
 #include "sentry/core/kheap.h"
 #include "sentry/fs/gofer/gofer_int.h"
+#include "sentry/task/task.h"
 
 #define DIR_BUF 16384u
 #define APPEND_MAX (1u << 20)	/* a write up to this is not torn by other appenders (R16) */
@@ -239,20 +241,21 @@ static int64_t append_whole(struct file *f, struct uio *u, int64_t *pos)
 	return done ? done : r;
 }
 
-static int64_t write_bytes(struct file *f, struct uio *u, int64_t *pos)
+/* At most `left` bytes. */
+static int64_t write_bytes(struct file *f, struct uio *u, int64_t *pos, uint64_t left)
 {
 	int64_t done = 0, r = 0;
 	size_t cap;
 
 	(void)uio_window(u, &cap);
-	if (READ_ONCE(f->flags) & O_APPEND && u->left > cap && u->left <= APPEND_MAX) {
+	if (READ_ONCE(f->flags) & O_APPEND && left > cap && left <= APPEND_MAX && left == u->left) {
 		r = append_whole(f, u, pos);
 		if (r != -ENOMEM)
 			return r;
 	}
-	while (u->left) {
+	while (left) {
 		const void *win = uio_window(u, &cap);
-		int64_t n = uio_get_window(u, min(cap, (size_t)u->left));
+		int64_t n = uio_get_window(u, min(cap, (size_t)left));
 
 		r = n;
 		if (n > 0)
@@ -260,10 +263,28 @@ static int64_t write_bytes(struct file *f, struct uio *u, int64_t *pos)
 		if (r <= 0)
 			break;
 		done += r;
+		left -= (uint64_t)r;
 		if (r < n)
 			break;
 	}
 	return done ? done : r;
+}
+
+/* RLIMIT_FSIZE, which the host does not know of: cuts *left. */
+static int write_limit(struct file *f, int64_t pos, uint64_t *left)
+{
+	struct stat st;
+
+	if (!current || likely(task_rlimit(current, RLIMIT_FSIZE) == RLIM_INFINITY))
+		return 0;
+	if (READ_ONCE(f->flags) & O_APPEND) {
+		int r = h_fstat(desc_fd(f), &st);
+
+		if (r)
+			return -EIO;
+		pos = st.st_size;
+	}
+	return file_write_limit(f, pos, left);
 }
 
 /* The host takes set-id bits off a file that we write without rights of our own; a guest that has
@@ -272,8 +293,11 @@ static int64_t gofer_write(struct file *f, struct uio *u, int64_t *pos)
 {
 	struct inode *i = f->inode;
 	uint32_t mode = READ_ONCE(i->mode);
-	int64_t r = write_bytes(f, u, pos);
+	uint64_t left = u->left;
+	int64_t r = write_limit(f, *pos, &left);
 
+	if (!r)
+		r = write_bytes(f, u, pos, left);
 	if (unlikely(mode & (S_ISUID | S_ISGID)) && r > 0 && S_ISREG(mode) &&
 	    inode_capable(i, f->cred, CAP_FSETID)) {
 		const struct iattr a = {.valid = ATTR_MODE, .mode = mode};
