@@ -229,6 +229,8 @@ void site_consider(struct pl_thr *t);
 void site_resume(struct pl_thr *t);
 /* #UD at the tail of a patched site is the system call that stood there. [stub] */
 bool site_middle(struct pl_thr *t);
+/* Bytes that were read at addr, as the guest knows its text: patches are replaced in buf. */
+void site_hide(uint64_t addr, void *buf, size_t n);
 
 /* wait.c */
 void wait_init(void);
@@ -239,6 +241,7 @@ must_check int stub_wait(struct pl_thr *t, bool stopped);
 void set_op(struct pl_thr *t, uint32_t i, uint32_t kind, uint32_t nr, uint64_t a0, uint64_t a1,
 	    uint64_t a2);
 /* Guest bytes read a moment ago; the page at src is read by read_page. */
+must_check int64_t copy_in_raw(struct pl_thr *t, void *dst, uint64_t src, size_t n);
 char *ahead(const struct pl_thr *t, uint64_t src, size_t n);
 must_check int read_page(struct pl_thr *t, uint64_t src);
 must_check int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint8_t *lent);

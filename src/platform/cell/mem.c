@@ -112,6 +112,8 @@ int64_t pl_space_read(pl_space_t id, void *dst, uint64_t src, size_t n)
 	if (!range_within(src, n, CELL_MIN, CELL_TOP))
 		return -EFAULT;
 	n = (size_t)h_pread(s->mem_hfd, dst, n, (int64_t)src);
+	if ((int64_t)n > 0)
+		site_hide(src, dst, n);
 	return (int64_t)n == -EIO ? -EFAULT : (int64_t)n;
 }
 

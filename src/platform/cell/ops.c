@@ -286,14 +286,8 @@ int64_t pl_bounce_out(pl_thread_t id, uint64_t dst, size_t off, size_t n)
 	return run_copy(t, COP_COPY, dst, t->c_addr + CTX_BOUNCE + off, n);
 }
 
-int64_t pl_bounce_in(pl_thread_t id, uint64_t src, size_t off, size_t n)
+static int64_t window_in(struct pl_thr *t, uint64_t src, size_t off, size_t n)
 {
-	struct pl_thr *t = thr_of(id);
-
-	if (!t)
-		return -ESRCH;
-	if (!range_within(off, n, 0, CTX_WINDOW_SIZE))
-		return -EINVAL;
 	if (!n || !copy_range(t, src, n))
 		return 0;
 	if (!t->put_window && ahead(t, src, n)) {
@@ -303,13 +297,25 @@ int64_t pl_bounce_in(pl_thread_t id, uint64_t src, size_t off, size_t n)
 	return run_copy(t, COP_COPY, t->c_addr + CTX_BOUNCE + off, src, n);
 }
 
-int64_t pl_copy_in(pl_thread_t id, void *dst, uint64_t src, size_t n)
+int64_t pl_bounce_in(pl_thread_t id, uint64_t src, size_t off, size_t n)
 {
 	struct pl_thr *t = thr_of(id);
-	size_t done = 0;
+	int64_t r;
 
 	if (!t)
 		return -ESRCH;
+	if (!range_within(off, n, 0, CTX_WINDOW_SIZE))
+		return -EINVAL;
+	r = window_in(t, src, off, n);
+	if (r > 0)
+		site_hide(src, (char *)t->c + CTX_BOUNCE + off, (size_t)r);
+	return r;
+}
+
+int64_t copy_in_raw(struct pl_thr *t, void *dst, uint64_t src, size_t n)
+{
+	size_t done = 0;
+
 	if (ahead(t, src, n)) {
 		memcpy(dst, ahead(t, src, n), n);
 		return (int64_t)n;
@@ -325,7 +331,7 @@ int64_t pl_copy_in(pl_thread_t id, void *dst, uint64_t src, size_t n)
 	}
 	while (done < n) {
 		size_t part = min(n - done, (size_t)CTX_WINDOW_SIZE);
-		int64_t r = pl_bounce_in(id, src + done, 0, part);
+		int64_t r = window_in(t, src + done, 0, part);
 
 		if (r < 0)
 			return r;
@@ -335,6 +341,16 @@ int64_t pl_copy_in(pl_thread_t id, void *dst, uint64_t src, size_t n)
 			break;
 	}
 	return (int64_t)done;
+}
+
+int64_t pl_copy_in(pl_thread_t id, void *dst, uint64_t src, size_t n)
+{
+	struct pl_thr *t = thr_of(id);
+	int64_t r = t ? copy_in_raw(t, dst, src, n) : -ESRCH;
+
+	if (r > 0)
+		site_hide(src, dst, (size_t)r);
+	return r;
 }
 
 /* Small pieces wait for the next reply. */

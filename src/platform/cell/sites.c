@@ -306,7 +306,7 @@ static bool patched_at(struct pl_thr *t, uint64_t addr, bool mov, struct site *o
 
 		if (s->addr != addr || (s->shape == SHAPE_MOV) != mov)
 			continue;
-		if (!read && pl_copy_in(thr_id(t), now, addr, len) != (int64_t)len)
+		if (!read && copy_in_raw(t, now, addr, len) != (int64_t)len)
 			return false;
 		read = true;
 		patch_bytes(i - 1, s->shape, want);
@@ -354,15 +354,33 @@ bool site_middle(struct pl_thr *t)
 
 bool pl_at_syscall(pl_thread_t id, uint64_t rip)
 {
-	struct pl_thr *t = thr_of(id);
 	uint8_t b[2];
-	struct site s;
 
-	if (!t)
-		return false;
-	if (pl_copy_in(id, b, rip, 2) == 2 && b[0] == 0x0f && b[1] == 0x05)
-		return true;
-	return patched_at(t, rip, false, &s) || patched_at(t, rip - 5, true, &s);
+	return pl_copy_in(id, b, rip, 2) == 2 && b[0] == 0x0f && b[1] == 0x05;
+}
+
+static void hide_one(const struct site *s, uint32_t i, uint64_t addr, uint8_t *buf, size_t n)
+{
+	uint64_t lo = max(s->addr, addr), hi = min(s->addr + site_len(s), addr + n);
+	uint8_t now[8], was[8];
+
+	if (lo >= hi)
+		return;
+	patch_bytes(i, s->shape, now);
+	original_bytes(s, was);
+	if (!memcmp(buf + (lo - addr), now + (lo - s->addr), hi - lo))
+		memcpy(buf + (lo - addr), was + (lo - s->addr), hi - lo);
+}
+
+void site_hide(uint64_t addr, void *buf, size_t n)
+{
+	uint32_t i;
+
+	if (!__atomic_load_n(&st.used, __ATOMIC_ACQUIRE))
+		return;
+	for (uint64_t page = page_down(addr); page < addr + n; page += PAGE_SIZE)
+		for (i = st.bucket[hash(page)]; i; i = st.site[i - 1].next)
+			hide_one(&st.site[i - 1], i - 1, addr, buf, n);
 }
 
 /* Puts the original bytes back, before the guest may write to the range. [stub] */
