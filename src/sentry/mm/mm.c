@@ -75,10 +75,8 @@ static void drop_layout(struct mm *mm)
 	exe = steal(mm->exe);
 	mutex_unlock(&mm->lock);
 	vma_dead_free(dead);
-	if (exe) {
-		file_allow_write(exe);
-		file_put(exe);
-	}
+	if (exe)
+		file_put(exe);	/* forks share it: writes are allowed again by the last one */
 }
 
 void mm_put(struct mm *mm)
