@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sandbox/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,12 +175,30 @@ static int set_limits(const struct cgroup *g, uint64_t bytes)
 	return rc;
 }
 
+/* Empty groups that launchers left when they were killed, a minute ago or longer. */
+static void remove_stale(const char *parent)
+{
+	DIR *dir = opendir(parent);
+	struct dirent *d;
+	struct stat st;
+	while (dir && (d = readdir(dir)) != NULL) {
+		long pid = strncmp(d->d_name, "brig-", 5) == 0 ? strtol(d->d_name + 5, NULL, 10) : 0;
+		if (pid <= 0 || (kill((pid_t)pid, 0) == 0 || errno != ESRCH))
+			continue;
+		if (fstatat(dirfd(dir), d->d_name, &st, 0) == 0 && time(NULL) - st.st_mtime > 60)
+			(void)unlinkat(dirfd(dir), d->d_name, AT_REMOVEDIR);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 int cgroup_create(struct cgroup *g, uint64_t bytes)
 {
 	*g = (struct cgroup){.procs_hfd = -1};
 	char *parent = find_parent(&g->v2);
 	if (!parent)
 		return -EOPNOTSUPP;
+	remove_stale(parent);
 	g->dir = xasprintf("%s/brig-%d", parent, (int)getpid());
 	free(parent);
 	if (mkdir(g->dir, 0755) != 0) {
