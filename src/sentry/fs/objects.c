@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sentry/fs/objects.h"
 #include "sentry/fs/epoll/epoll.h"
+#include "sentry/fs/fasync/fasync.h"
 #include "sentry/fs/inotify/inotify.h"
 #include "sentry/fs/pipe/pipe.h"
 #include "sentry/fs/timerfd/timerfd.h"
@@ -8,9 +9,12 @@
 
 int fs_objects_init(void)
 {
+	int r;
+
 	epoll_start();
 	inotify_start();
 	timerfd_start();
 	vfs_fifo_fops = FOPS_pipe;
-	return pipe_start();
+	r = fasync_start();
+	return r ? r : pipe_start();
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/file.h>
+#include "sentry/fs/fasync/fasync.h"
 #include "sentry/syscalls/fs_util.h"
 #include "sentry/vfs/locks.h"
 
@@ -28,7 +29,7 @@ static int64_t dup_from(struct task *t, struct file *f, uint64_t from, bool cloe
 	return fd;
 }
 
-static int64_t set_flags(struct task *t, struct file *f, uint32_t arg)
+static int64_t set_flags(struct task *t, struct file *f, int fd, uint32_t arg)
 {
 	uint32_t old = READ_ONCE(f->flags), set = arg & SETFL_MASK;
 
@@ -42,7 +43,7 @@ static int64_t set_flags(struct task *t, struct file *f, uint32_t arg)
 	while (!__atomic_compare_exchange_n(&f->flags, &old, (old & ~(uint32_t)SETFL_MASK) | set, false,
 					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
-	return 0;
+	return (old ^ set) & FASYNC ? fasync_set(f, fd, set & FASYNC) : 0;
 }
 
 static int64_t lock_cmd(struct task *t, struct file *f, int cmd, uaddr_t u)
@@ -162,7 +163,7 @@ static int64_t file_cmd(struct task *t, struct file *f, int fd, int cmd, uint64_
 		return cmd == F_DUPFD_QUERY_ ? other_cmd(t, f, cmd, arg) : -EBADF;
 	switch (cmd) {
 	case F_SETFL:
-		return set_flags(t, f, (uint32_t)arg);
+		return set_flags(t, f, fd, (uint32_t)arg);
 	case F_GETLK: case F_SETLK: case F_SETLKW:
 	case F_OFD_GETLK: case F_OFD_SETLK: case F_OFD_SETLKW:
 		return lock_cmd(t, f, cmd, UADDR(arg));

@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include "sentry/fs/fasync/fasync.h"
 #include "sentry/syscalls/fs_util.h"
 
 static int64_t set_bit(struct task *t, struct file *f, uaddr_t u, uint32_t bit)
@@ -56,7 +57,8 @@ static int64_t do_ioctl(struct task *t, struct file *f, int fd, uint32_t cmd, ui
 	case FIONBIO:
 		return set_bit(t, f, UADDR(arg), O_NONBLOCK);
 	case FIOASYNC:
-		return set_bit(t, f, UADDR(arg), FASYNC);
+		r = set_bit(t, f, UADDR(arg), FASYNC);
+		return r ? r : fasync_set(f, fd, READ_ONCE(f->flags) & FASYNC);
 	}
 	r = file_ops(f)->ioctl ? file_ops(f)->ioctl(f, t, cmd, arg) : -ENOTTY;
 	if (r == -ENOTTY && (S_ISREG(f->inode->mode) || (S_ISDIR(f->inode->mode) && cmd != FIONREAD)))

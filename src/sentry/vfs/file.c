@@ -81,6 +81,8 @@ static void file_release(struct file *f)
 		locks_release_file(f);
 		if (!list_empty(&f->epitems))
 			epoll_file_gone(f);
+		if (f->flags & FASYNC)
+			fasync_file_gone(f);
 		if (file_ops(f) && file_ops(f)->release)
 			file_ops(f)->release(f);
 		if (f->mode & FMODE_WRITE_COUNTED)

@@ -24,3 +24,5 @@ static inline void poll_wait(struct poll_table *pt, struct file *f, struct waitq
 uint32_t vfs_poll(struct file *f, struct poll_table *pt);
 /* fs/epoll: called by the last file_put, before the release op: no epoll watches f any more. */
 void epoll_file_gone(struct file *f);
+/* fs/fasync: the same for a file that has FASYNC set. */
+void fasync_file_gone(struct file *f);
