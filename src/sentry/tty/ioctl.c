@@ -84,36 +84,17 @@ static int read_termios(struct tty *t, struct task *task, uint32_t cmd, uint64_t
 	}
 }
 
-/* Waits until the master has read what was written (TCSETSW, tcdrain). */
-static int wait_drained(struct tty *t, struct task *task)
-{
-	struct waiter w;
-	int err = 0;
-
-	wait_begin(&w, &t->write_wq, task);
-	for (;;) {
-		mutex_lock(&t->lock);
-		bool empty = t->out_head == t->out_tail || t->master_gone || t->hungup;
-		mutex_unlock(&t->lock);
-		if (empty || err)
-			break;
-		err = wait_sleep(task, WAIT_INTERRUPTIBLE, WAIT_FOREVER);
-	}
-	wait_end(&w);
-	return err;
-}
+/* TCSETSW and tcdrain: what was written has left the line at once. A pty of Linux reports no
+ * characters in its buffer, so it never waits for the master to read. */
 
 static int64_t change_termios(struct tty *t, struct task *task, uint32_t cmd, uint64_t arg, bool master)
 {
 	struct l_termios n;
 	bool flush = cmd == TCSETSF || cmd == TCSETAF || cmd == TCSETSF2;
-	bool drain = flush || cmd == TCSETSW || cmd == TCSETAW || cmd == TCSETSW2;
 	int err = master ? 0 : tty_check_change(t, task, SIGTTOU);
 
 	if (!err)
 		err = read_termios(t, task, cmd, arg, &n);
-	if (!err && drain && !master)
-		err = wait_drained(t, task);
 	if (err)
 		return err;
 	mutex_lock(&t->lock);
@@ -327,7 +308,7 @@ int64_t tty_ioctl(struct tty *t, struct task *task, struct file *f, uint32_t cmd
 		return flow(t, task, arg, master);
 	case TCSBRK: case TCSBRKP: {
 		int err = master ? 0 : tty_check_change(t, task, SIGTTOU);
-		return err ? err : master ? 0 : wait_drained(t, task);
+		return err;
 	}
 	case TIOCSBRK: case TIOCCBRK:
 		return 0;
