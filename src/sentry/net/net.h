@@ -18,7 +18,7 @@ int proc_net_show(const struct pseudo_ctx *c, struct buf *b);
 struct net {
 	struct mutex lock;			/* RANK_OBJECT */
 	struct list abstract[UNIX_BUCKETS];	/* struct unix_sock.hash_link */
-	struct list unix_all;
+	struct list unix_all;			/* struct unix_sock.all_link */
 	struct list ports[2][PORT_BUCKETS];	/* tcp, udp; struct inet_sock.port_link */
 	uint32_t next_port, next_abstract;
 };

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include "lib/fmt.h"
+#include "sentry/core/kheap.h"
 #include "sentry/fs/pseudo/pseudo.h"
 #include "sentry/net/inet/inet.h"
 #include "sentry/net/net.h"
@@ -100,33 +101,39 @@ static void show_unix_name(struct buf *b, const struct unix_addr *a)
 		buf_addc(b, a->name[i] ? a->name[i] : '@');
 }
 
+static void show_unix_sock(struct buf *b, struct sock *s)
+{
+	mutex_lock(&s->lock);
+	buf_fmt(b, "0000000000000000: %08X 00000000 %08X %04X %02X %5lu", ref_read(&s->ref),
+		s->state == ST_LISTEN ? 0x10000u : 0u, s->type, s->state == ST_CONNECTED ? 3u : 1u,
+		(unsigned long)s->ino);
+	show_unix_name(b, s->unix_->addr);
+	mutex_unlock(&s->lock);
+	buf_addc(b, '\n');
+}
+
+/* At most so many are shown. */
+#define UNIX_SHOWN 1024u
+
 static void show_unix(struct net *n, struct buf *b)
 {
+	struct sock **found = kmalloc_array(UNIX_SHOWN, sizeof(*found));
 	struct unix_sock *us;
+	unsigned k = 0;
 
 	buf_fmt(b, "Num       RefCount Protocol Flags    Type St Inode Path\n");
-	for (unsigned i = 0; i < UNIX_BUCKETS; i++) {
-		struct sock *found[32];
-		unsigned k = 0;
-
-		mutex_lock(&n->lock);
-		list_for_each(us, &n->abstract[i], hash_link)
-			if (k < array_size(found) && ref_get_unless_zero(&us->sock->ref))
-				found[k++] = us->sock;
-		mutex_unlock(&n->lock);
-		for (unsigned j = 0; j < k; j++) {
-			struct sock *s = found[j];
-
-			mutex_lock(&s->lock);
-			buf_fmt(b, "0000000000000000: %08X 00000000 %08X %04X %02X %5lu", ref_read(&s->ref),
-				s->state == ST_LISTEN ? 0x10000u : 0u, s->type, s->state == ST_CONNECTED ? 3u : 1u,
-				(unsigned long)s->ino);
-			show_unix_name(b, s->unix_->addr);
-			mutex_unlock(&s->lock);
-			buf_addc(b, '\n');
-			sock_put(s);
-		}
+	if (!found)
+		return;
+	mutex_lock(&n->lock);
+	list_for_each(us, &n->unix_all, all_link)
+		if (k < UNIX_SHOWN && ref_get_unless_zero(&us->sock->ref))
+			found[k++] = us->sock;
+	mutex_unlock(&n->lock);
+	for (unsigned j = 0; j < k; j++) {
+		show_unix_sock(b, found[j]);
+		sock_put(found[j]);
 	}
+	kfree(found);
 }
 
 static void show_dev(struct buf *b)

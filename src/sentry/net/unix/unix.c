@@ -16,6 +16,7 @@ static KCACHE(unix_sock_cache, struct unix_sock, 0);
 
 int unix_init(struct sock *s)
 {
+	struct net *n = net_of(s->net);
 	struct unix_sock *us;
 
 	if (s->unix_)
@@ -26,17 +27,29 @@ int unix_init(struct sock *s)
 	list_init(&us->hash_link);
 	list_init(&us->gc_link);
 	wq_init(&us->peer_wait);
+	list_init(&us->all_link);
 	us->sock = s;
 	s->unix_ = us;
+	if (n) {
+		mutex_lock(&n->lock);
+		list_add_tail(&n->unix_all, &us->all_link);
+		mutex_unlock(&n->lock);
+	}
 	return 0;
 }
 
 void unix_destroy(struct sock *s)
 {
+	struct net *n = net_of(s->net);
 	struct unix_sock *us = s->unix_;
 
 	if (!us)
 		return;
+	if (n) {
+		mutex_lock(&n->lock);
+		list_del(&us->all_link);
+		mutex_unlock(&n->lock);
+	}
 	unix_gc_forget(s);
 	wq_destroy(&us->peer_wait);
 	unix_addr_put(us->addr);

@@ -14,6 +14,7 @@ struct unix_addr {
 struct unix_sock {
 	struct unix_addr *addr;	/* sock.lock; owned; set once */
 	struct list hash_link;	/* net's lock: abstract names */
+	struct list all_link;	/* net's lock: in unix_all */
 	struct inode *inode;	/* sock.lock; owned: the node it is bound to */
 	struct waitq peer_wait;	/* senders that wait for room in our queue */
 	uint32_t level;		/* a: nesting of descriptors in flight */
