@@ -121,7 +121,7 @@ static void send_notice(const struct notice *n)
 	if (!t)
 		return;
 	if (may_signal(n, t))
-		(void)signal_send(t, n->owner.type == OWNER_TID && n->owner.sig ? SEND_THREAD : SEND_PROCESS, si.signo, &si);
+		(void)signal_send(t, n->owner.type == OWNER_TID ? SEND_THREAD : SEND_PROCESS, si.signo, &si);
 	task_put(t);
 }
 
