@@ -214,6 +214,18 @@ bool mm_range_ok(struct mm *mm, uint64_t addr, uint64_t len, uint32_t need)
 	return len == 0 || mm_range_prefix(mm, addr, len, need) == len;
 }
 
+bool mm_has_shared(struct mm *mm)
+{
+	struct vma *v;
+	bool hit = false;
+
+	mutex_lock(&mm->lock);
+	for (v = vma_first_locked(mm); v && !hit; v = vma_next(v))
+		hit = (v->flags & (VMA_SHARED | VMA_MAYWRITE)) == (VMA_SHARED | VMA_MAYWRITE);
+	mutex_unlock(&mm->lock);
+	return hit;
+}
+
 int mm_futex_key(struct task *t, uint64_t addr, bool write, struct futex_key *out)
 {
 	struct mm *mm = t->mm;

@@ -137,6 +137,8 @@ void mm_flights_done(struct task *t);
 
 /* --- looking ---- */
 struct vma *mm_find_locked(struct mm *mm, uint64_t addr);	/* first vma with end > addr */
+/* Some writable memory of it may be somebody else's too. */
+bool mm_has_shared(struct mm *mm);
 bool mm_range_ok(struct mm *mm, uint64_t addr, uint64_t len, uint32_t need /* VMA_READ... */);
 void mm_show_maps(struct mm *mm, struct task *reader, struct buf *b);
 void mm_show_smaps(struct mm *mm, struct task *reader, struct buf *b, bool rollup);

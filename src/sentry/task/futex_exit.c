@@ -56,7 +56,12 @@ void futex_exit_robust(struct task *t)
 	bool pi;
 
 	t->robust_list = 0;
-	if (!head || !t->mm || get_user(t, h, UADDR(head)))
+	if (!head || !t->mm)
+		return;
+	/* with the last thread, private memory goes and whoever could wait there (R14) */
+	if (ref_read(&t->mm->users) <= 1 && !mm_has_shared(t->mm))
+		return;
+	if (get_user(t, h, UADDR(head)))
 		return;
 	pending = h.pending & ~1ull;
 	at = h.next;
