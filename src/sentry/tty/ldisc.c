@@ -339,10 +339,9 @@ static bool signal_char(struct tty *t, uint8_t c, struct tty_signals *sig)
 
 	if (!signo || !L(t, ISIG))
 		return false;
-	if (!L(t, NOFLSH)) {
+	/* What was written stays: a pty of Linux has passed it on to the master's side by now. */
+	if (!L(t, NOFLSH))
 		ldisc_flush_input(t);
-		t->out_tail = t->out_head;
-	}
 	if (t->stopped && I(t, IXON))
 		t->stopped = false;
 	if (L(t, ECHO))
