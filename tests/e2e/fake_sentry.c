@@ -69,6 +69,8 @@ static void print_self(void)
 static int serve(void)
 {
 	struct ctl_msg m;
+	printf("ready\n");
+	fflush(stdout);
 	while (recv(s.fds.control, &m, sizeof(m), 0) == (ssize_t)sizeof(m)) {
 		printf("got %u %d %d\n", m.kind, m.a, m.b);
 		fflush(stdout);

@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 import subprocess
+import termios
 import time
 
 import pytest
@@ -143,7 +144,7 @@ def test_timeout(fake):
     begin = time.monotonic()
     p = run(fake, "--timeout", "300ms", "serve")
     assert p.returncode == 124 and "timed out" in p.stderr and "got 3 1 0" in p.stdout
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 15
 
 
 def test_timeout_of_a_sentry_that_hangs(fake):
@@ -154,6 +155,13 @@ def test_timeout_of_a_sentry_that_hangs(fake):
     assert not ours & set(processes())
 
 
+def wait_for(what, seconds=20):
+    end = time.monotonic() + seconds
+    while not what() and time.monotonic() < end:
+        time.sleep(0.05)
+    return what()
+
+
 def children(pid):
     return set(subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True,
                               check=False).stdout.split())
@@ -162,7 +170,9 @@ def children(pid):
 def start(fake, *args, **kw):
     p = subprocess.Popen([fake, "do", *args], cwd="/usr", text=True, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
-    time.sleep(0.3)
+    if args[-1] == "serve":
+        assert p.stdout.readline() == "ready\n"
+    wait_for(lambda: len(children(p.pid)) == 2)
     return p
 
 
@@ -170,9 +180,8 @@ def test_signals(fake):
     p = start(fake, "serve")
     for sig in (signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM):
         p.send_signal(sig)
-        time.sleep(0.1)
-    out, _ = p.communicate(timeout=10)
-    assert out.splitlines() == ["got 1 10 0", "got 1 1 0", "got 1 15 0"]
+        assert p.stdout.readline() == f"got 1 {int(sig)} 0\n"
+    p.communicate(timeout=20)
     assert p.returncode == 128 + 15
 
 
@@ -182,8 +191,7 @@ def test_launcher_killed(fake):
     assert len(ours) == 2
     p.kill()
     p.communicate()
-    time.sleep(0.3)
-    assert not ours & set(processes())
+    assert wait_for(lambda: not ours & set(processes()))
 
 
 @pytest.mark.parametrize("victim", ["brig-gofer", "brig-sentry"])
@@ -191,7 +199,7 @@ def test_helper_killed(fake, victim):
     p = start(fake, "serve")
     ours = children(p.pid)
     subprocess.run(["pkill", "-KILL", "-P", str(p.pid), victim], check=True)
-    _, err = p.communicate(timeout=10)
+    _, err = p.communicate(timeout=30)
     assert p.returncode == 125 and victim in err
     assert not ours & set(processes())
 
@@ -207,10 +215,10 @@ def test_terminal(fake):
     pid, fd = pty.fork()
     if pid == 0:
         os.execv(fake, [fake, "do", "tty"])
-    time.sleep(0.4)
+    wait_for(lambda: not termios.tcgetattr(fd)[3] & termios.ICANON)	# raw
     os.write(fd, b"ab\x03q")
     got = b""
-    while select.select([fd], [], [], 5)[0]:
+    while select.select([fd], [], [], 20)[0]:
         try:
             data = os.read(fd, 100)
         except OSError:
