@@ -97,11 +97,12 @@ int main(void)
 	mkdir("w", 0755);
 	CHECK(chdir("w") == 0);
 	run();
-	CHECK(mkdir("/tmp/brig_dirs", 0755) == 0);
-	CHECK(chdir("/tmp/brig_dirs") == 0);
+	char tmp[32], rm[64];
+	enter_tmp(tmp);
 	run();
 	CHECK(chdir(here) == 0);
-	CHECK(system("rm -rf /tmp/brig_dirs") == 0);
+	snprintf(rm, sizeof(rm), "rm -rf %s", tmp);
+	CHECK(system(rm) == 0);
 	/* many entries, read with lseek in between */
 	CHECK(mkdir("many", 0755) == 0);
 	for (int i = 0; i < 500; i++) {

@@ -107,9 +107,10 @@ int main(void)
 {
 	umask(022);
 	run();
-	CHECK(mkdir("/tmp/brig_meta", 0755) == 0);
-	CHECK(chdir("/tmp/brig_meta") == 0);
+	char tmp[32], rm[64];
+	enter_tmp(tmp);
 	run();
-	CHECK(system("rm -rf /tmp/brig_meta") == 0);
+	snprintf(rm, sizeof(rm), "rm -rf %s", tmp);
+	CHECK(system(rm) == 0);
 	DONE();
 }

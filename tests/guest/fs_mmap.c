@@ -101,6 +101,10 @@ static void run(const char *name)
 int main(void)
 {
 	run("f");
-	run("/tmp/brig_fs_mmap");
+	char tmp[32];
+	enter_tmp(tmp);
+	run("other");
+	unlink("other");
+	rmdir(tmp);
 	DONE();
 }

@@ -90,8 +90,11 @@ static void run(const char *name)
 int main(void)
 {
 	run("file");
-	run("/tmp/brig_fs_rw");
-	unlink("/tmp/brig_fs_rw");
+	char tmp[32];
+	enter_tmp(tmp);
+	run("other");
+	unlink("other");
+	rmdir(tmp);
 	int p[2];
 	pipe(p);
 	SHOW(lseek(p[0], 0, SEEK_SET));

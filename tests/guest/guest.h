@@ -54,6 +54,16 @@ static int guest_failures;
 
 #define DONE() return guest_failures ? 1 : 0
 
+/* Goes to a fresh directory of /tmp, which is another file system than where the test starts. */
+static inline void enter_tmp(char dir[32])
+{
+	strcpy(dir, "/tmp/brig-test-XXXXXX");
+	if (!mkdtemp(dir) || chdir(dir)) {
+		printf("no directory in /tmp: %s\n", strerrorname_np(errno));
+		exit(1);
+	}
+}
+
 static inline void die(const char *what)
 {
 	printf("%s: %s\n", what, strerrorname_np(errno));

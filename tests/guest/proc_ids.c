@@ -112,10 +112,10 @@ int main(void)
 	SHOW(ftruncate(fd, (1 << 20) + 1));
 	SHOW(prlimit(1 << 22, RLIMIT_FSIZE, NULL, &old));
 	/* priorities and scheduling */
-	SHOW(getpriority(PRIO_PROCESS, 0));
-	SHOW(setpriority(PRIO_PROCESS, 0, 5));
+	SHOW(setpriority(PRIO_PROCESS, 0, 12));
 	SHOW(getpriority(PRIO_PROCESS, 0));
 	SHOW(nice(3));
+	SHOW(setpriority(PRIO_PROCESS, 0, 30));
 	SHOW(getpriority(PRIO_PROCESS, 1 << 22));
 	SHOW(sched_getscheduler(0));
 	struct sched_param sp = {0};

@@ -41,6 +41,10 @@ static void run(const char *path)
 int main(void)
 {
 	run("here");
-	run("/tmp/brig_append");
+	char tmp[32];
+	enter_tmp(tmp);
+	run("other");
+	unlink("other");
+	rmdir(tmp);
 	DONE();
 }

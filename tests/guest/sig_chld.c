@@ -59,7 +59,7 @@ int main(void)
 	kill(pid, SIGKILL);
 	show(pid);
 	/* SA_NOCLDWAIT and SIG_IGN: no zombies; wait blocks until all are gone */
-	sa.sa_flags = SA_SIGINFO | SA_NOCLDWAIT;
+	sa.sa_flags = SA_SIGINFO | SA_NOCLDWAIT | SA_RESTART;
 	sigaction(SIGCHLD, &sa, NULL);
 	child(1);
 	child(2);
