@@ -34,7 +34,9 @@ static int create_begin_walked(struct newname *n, bool isdir)
 		return -EEXIST;
 	ro = path_want_write(&w->cur);
 	struct inode *di = w->cur.dentry->inode;
+	vfs_name_intent = ro ? NAME_ANY : NAME_TO_CREATE;
 	r = dentry_lookup(w->cur.dentry, w->last, w->last_len, &n->d);
+	vfs_name_intent = NAME_ANY;
 	if (r)
 		return r;
 	mutex_lock(&di->lock);
@@ -262,7 +264,9 @@ static int remove_walked(struct walk *w, bool isdir)
 	r = path_want_write(&w->cur);
 	if (r)
 		return r;
+	vfs_name_intent = NAME_TO_REMOVE;
 	r = dentry_lookup(w->cur.dentry, w->last, w->last_len, &d);	/* revalidates */
+	vfs_name_intent = NAME_ANY;
 	if (r)
 		return r;
 	dentry_put(d);

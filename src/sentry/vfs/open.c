@@ -17,6 +17,7 @@
 #include "sentry/vfs/vfs_int.h"
 
 _Thread_local unsigned vfs_open_intent;
+_Thread_local enum vfs_name_intent vfs_name_intent;
 int (*vfs_chrdev_fops)(uint64_t rdev, enum file_ops_id *out);
 enum file_ops_id vfs_fifo_fops;
 
@@ -222,10 +223,13 @@ static int create_last(struct walk *w, const struct open_how_k *how, bool *creat
 {
 	struct dentry *dir = w->cur.dentry, *d;
 	struct inode *di = dir->inode, *made;
-	int ro = path_want_write(&w->cur), r;
+	int ro = path_want_write(&w->cur), r, tries = 0;
 
 	*created = false;
+again:
+	vfs_name_intent = how->flags & O_EXCL && !ro ? NAME_TO_CREATE : NAME_ANY;
 	r = dentry_lookup(dir, w->last, w->last_len, &d);
+	vfs_name_intent = NAME_ANY;
 	if (r)
 		return r;
 	if (d->inode)
@@ -251,7 +255,13 @@ static int create_last(struct walk *w, const struct open_how_k *how, bool *creat
 	}
 	mutex_unlock(&di->lock);
 	if (r) {
+		/* Somebody on the host made it just now. */
+		bool retry = r == -EEXIST && !(how->flags & O_EXCL) && tries++ < 3;
+		if (retry)
+			dentry_drop(d);
 		dentry_put(d);
+		if (retry)
+			goto again;
 		return r;
 	}
 	if (*created)

@@ -375,6 +375,11 @@ struct open_how_k {
 /* 1 + the access mode with which what is looked up or created is about to be opened, or 0: a
  * remote file system may open it along with that. */
 extern _Thread_local unsigned vfs_open_intent;
+/* What the last component is looked up for. The operation itself will notice when an absent name
+ * is taken (EEXIST) or a present one is gone (ENOENT), so that a cached answer need not be asked
+ * about again before. */
+enum vfs_name_intent { NAME_ANY, NAME_TO_CREATE, NAME_TO_REMOVE };
+extern _Thread_local enum vfs_name_intent vfs_name_intent;
 must_check int vfs_open(struct task *t, int dirfd, const char *name, const struct open_how_k *how,
 			struct file **out);
 must_check int vfs_open_path(struct task *t, const struct path *p, unsigned flags, struct file **out);

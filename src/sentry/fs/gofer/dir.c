@@ -97,6 +97,10 @@ static int gofer_revalidate(struct inode *dir, struct dentry *d)
 		return 0;
 	if (READ_ONCE(d->seen_a) == s.a && READ_ONCE(d->seen_b) == s.b)
 		return 1;
+	/* A layer is not changed itself: there the overlay's own answer counts. */
+	if (!(gofer_sb(dir)->flags & GOFER_SB_LOWER) &&
+	    (d->inode ? vfs_name_intent == NAME_TO_REMOVE : vfs_name_intent == NAME_TO_CREATE))
+		return 1;
 	mutex_lock(&dir->lock);
 	int same = 0;
 	if (!note_stamp(g)) {
