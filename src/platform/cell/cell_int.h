@@ -19,6 +19,7 @@
 #define PL_MAX_SPACES	4096u
 #define PL_MAX_THREADS	32768u
 #define PL_ORDERS_MAX	(CELL_OPS_MAX - CELL_PUTS_MAX)
+#define LENT_WORDS	((CELL_FD_LENT_END - CELL_FD_LENT) / 64)
 #define PL_TID_BUCKETS	4096u
 #define PL_STOP_TICKS	10	/* seconds a stopped thread may take for what it was told (I4) */
 
@@ -27,7 +28,7 @@ struct pl_order {
 	uint32_t ip;
 	uint32_t nr;
 	uint8_t nargs;
-	uint8_t lent;		/* descriptor number the file goes to, 0 = none */
+	uint16_t lent;		/* descriptor number the file goes to, 0 = none */
 	int hfd;		/* the file, borrowed from the order's owner */
 	uint64_t a[6];
 };
@@ -110,7 +111,7 @@ struct pl_spc {
 	bool lent_ever;		/* L: files were lent to it or inherited since it was empty */
 	uint32_t pool_next;	/* L: index + 1 */
 	uint64_t slot_map[CELL_CTX_MAX / 64];	/* L */
-	uint64_t lent_map;	/* L: bit n = descriptor CELL_FD_LENT + n */
+	uint64_t lent_map[LENT_WORDS];	/* L: bit n = descriptor CELL_FD_LENT + n */
 	int mem_hfd;		/* its memory as its cell opened it, -1 = not open */
 	uint64_t cpu_base;	/* CPU time of its former users */
 	uint64_t cpu_last;	/* a */
@@ -190,8 +191,8 @@ void notary_main(void *arg);
 void order_add(struct pl_thr *t, const struct pl_order *o);
 /* Withdraws what was not used; returns when the notary has let go of the files. */
 void orders_end(struct pl_thr *t);
-uint8_t lent_get(struct pl_spc *s);		/* a number for one order's file, 0 = none free */
-void lent_put(struct pl_spc *s, uint8_t n);
+uint16_t lent_get(struct pl_spc *s);		/* a number for one order's file, 0 = none free */
+void lent_put(struct pl_spc *s, uint16_t n);
 
 /* Waits until n orders of the last reply were used; then the calls are facts. */
 must_check int orders_await(struct pl_thr *t, uint32_t n);
@@ -244,7 +245,7 @@ void set_op(struct pl_thr *t, uint32_t i, uint32_t kind, uint32_t nr, uint64_t a
 must_check int64_t copy_in_raw(struct pl_thr *t, void *dst, uint64_t src, size_t n);
 char *ahead(const struct pl_thr *t, uint64_t src, size_t n);
 must_check int read_page(struct pl_thr *t, uint64_t src);
-must_check int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint8_t *lent);
+must_check int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint16_t *lent);
 
 /* mem.c */
 void mem_close(struct pl_spc *s);

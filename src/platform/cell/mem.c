@@ -20,7 +20,7 @@ void mem_close(struct pl_spc *s)
 }
 
 /* One ordered call with its result; -EIO when it was refused or failed. */
-static int64_t ordered(struct pl_thr *t, uint32_t nr, const uint64_t *a, uint8_t nargs, uint8_t lent,
+static int64_t ordered(struct pl_thr *t, uint32_t nr, const uint64_t *a, uint8_t nargs, uint16_t lent,
 		       int hfd)
 {
 	struct pl_order o = {.ip = IP_PRIV, .nr = nr, .nargs = nargs, .lent = lent, .hfd = hfd};
@@ -66,7 +66,7 @@ int pl_mem_open(pl_thread_t id)
 	int pair[2], got = -1, r;
 	unsigned count = 0;
 	int64_t fd, n;
-	uint8_t num;
+	uint16_t num;
 	char byte;
 
 	if (!t)

@@ -35,25 +35,41 @@ void orders_end(struct pl_thr *t)
 	mutex_unlock(&pl.lock);
 }
 
-uint8_t lent_get(struct pl_spc *s)
+static uint16_t lent_try(struct pl_spc *s)
 {
-	uint8_t n = 0;
+	uint16_t n = 0;
 
 	mutex_lock(&pl.lock);
-	if (s->lent_map != (1ull << (CELL_FD_LENT_END - CELL_FD_LENT)) - 1) {
-		uint32_t b = (uint32_t)__builtin_ctzll(~s->lent_map);
+	for (unsigned w = 0; w < LENT_WORDS && !n; w++) {
+		if (s->lent_map[w] == ~0ull)
+			continue;
+		uint32_t b = (uint32_t)__builtin_ctzll(~s->lent_map[w]);
 
-		s->lent_map |= 1ull << b;
-		n = (uint8_t)(CELL_FD_LENT + b);
+		s->lent_map[w] |= 1ull << b;
+		n = (uint16_t)(CELL_FD_LENT + w * 64 + b);
 	}
 	mutex_unlock(&pl.lock);
 	return n;
 }
 
-void lent_put(struct pl_spc *s, uint8_t n)
+/* A thread holds one number at most, and not for ever: the rest wait for it. */
+uint16_t lent_get(struct pl_spc *s)
 {
+	struct timespec nap = {0, 5000000};
+	uint32_t never = 0;
+	uint16_t n;
+
+	for (unsigned i = 0; !(n = lent_try(s)) && i < 400; i++)
+		(void)h_futex_wait(&never, 0, &nap);
+	return n;
+}
+
+void lent_put(struct pl_spc *s, uint16_t n)
+{
+	unsigned b = (unsigned)n - CELL_FD_LENT;
+
 	mutex_lock(&pl.lock);
-	s->lent_map &= ~(1ull << (n - CELL_FD_LENT));
+	s->lent_map[b / 64] &= ~(1ull << (b % 64));
 	mutex_unlock(&pl.lock);
 }
 

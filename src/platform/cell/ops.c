@@ -25,7 +25,7 @@ void set_op(struct pl_thr *t, uint32_t i, uint32_t kind, uint32_t nr, uint64_t a
 }
 
 /* The same call as an order: the notary lets exactly it through. */
-static void make_order(struct pl_thr *t, uint32_t i, uint8_t nargs, uint8_t lent, int hfd)
+static void make_order(struct pl_thr *t, uint32_t i, uint8_t nargs, uint16_t lent, int hfd)
 {
 	struct cell_op *op = op_slot(t, i);
 	struct pl_order o = {.ip = IP_PRIV, .nr = op->nr, .nargs = nargs, .lent = lent, .hfd = hfd};
@@ -35,13 +35,13 @@ static void make_order(struct pl_thr *t, uint32_t i, uint8_t nargs, uint8_t lent
 	order_add(t, &o);
 }
 
-static int compose_map(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint8_t *lent)
+static int compose_map(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint16_t *lent)
 {
 	const int keep = MAP_NORESERVE | MAP_STACK | MAP_POPULATE;
 	uint32_t i = (*n)++;
 	struct cell_op *co = op_slot(t, i);
 	bool file = op->kind == PL_OP_MAP_FILE;
-	uint8_t num;
+	uint16_t num;
 
 	set_op(t, i, COP_ANON, SYS_mmap, op->addr, op->len, (uint64_t)op->prot & 7);
 	if (!file) {
@@ -51,11 +51,10 @@ static int compose_map(struct pl_thr *t, uint32_t *n, const struct pl_op *op, ui
 			make_order(t, i, 6, 0, -1);
 		return 0;
 	}
-	num = lent_get(t->s);
+	/* one number serves all of a thread's orders: each is closed before the next is used */
+	num = *lent ? *lent : lent_get(t->s);
 	if (!num)
 		return -EAGAIN;
-	while (*lent)
-		lent++;
 	*lent = num;
 	co->a[3] = MAP_FIXED | (uint64_t)(op->flags & (keep | MAP_SHARED | MAP_PRIVATE));
 	co->a[4] = num;
@@ -65,8 +64,8 @@ static int compose_map(struct pl_thr *t, uint32_t *n, const struct pl_op *op, ui
 	return 0;
 }
 
-/* Adds the calls of one op at *n; *lent is a zero-terminated list of lent numbers, appended to. */
-int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint8_t *lent)
+/* Adds the calls of one op at *n; *lent is the number lent to them, 0 so far. */
+int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint16_t *lent)
 {
 	bool ordered = op->must || op->len >> 32 >= CELL_GUARD_HI;
 	uint32_t i;
@@ -113,7 +112,7 @@ int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint8_t *l
 int pl_op(pl_thread_t id, const struct pl_op *op)
 {
 	struct pl_thr *t = thr_of(id);
-	uint8_t lent[PL_OPS_MAX] = {0};
+	uint16_t lent[PL_OPS_MAX] = {0};
 	uint32_t n = 0;
 	int64_t err;
 	int r;
@@ -136,7 +135,7 @@ int pl_op(pl_thread_t id, const struct pl_op *op)
 int pl_ops(pl_thread_t id, const struct pl_op *ops, unsigned n)
 {
 	struct pl_thr *t = thr_of(id);
-	uint8_t lent[PL_OPS_MAX] = {0};
+	uint16_t lent[PL_OPS_MAX] = {0};
 	uint32_t calls = 0;
 	int64_t err;
 	int r = 0;

@@ -124,7 +124,7 @@ bool pool_recycle(struct pl_spc *s, bool wait_gone)
 	mutex_lock(&pl.lock);
 	s->gen++;
 	s->lent_ever = false;
-	s->lent_map = 0;
+	memset(s->lent_map, 0, sizeof(s->lent_map));
 	s->cpu_base = spc_cpu_raw(s);
 	s->cpu_last = 0;
 	s->nparked = 0;

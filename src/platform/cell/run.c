@@ -310,7 +310,7 @@ static int decode_call(struct pl_thr *t, struct pl_event *ev)
 }
 
 /* The queued ops become the first ones of the reply. */
-static int post_resume(struct pl_thr *t, uint32_t *nput, uint32_t *nops, uint8_t *lent)
+static int post_resume(struct pl_thr *t, uint32_t *nput, uint32_t *nops, uint16_t *lent)
 {
 	int r = 0;
 
@@ -352,7 +352,7 @@ static void ev_opfail(struct pl_thr *t, struct pl_event *ev, uint32_t at)
 	ev->op.len = t->queue[q].len;
 }
 
-static void lent_put_all(struct pl_thr *t, const uint8_t *lent)
+static void lent_put_all(struct pl_thr *t, const uint16_t *lent)
 {
 	for (unsigned i = 0; i < PL_OPS_MAX; i++)
 		if (lent[i])
@@ -362,7 +362,7 @@ static void lent_put_all(struct pl_thr *t, const uint8_t *lent)
 /* Before a kick is reported: every event says that the queued ops are done. 1, or as run_once. */
 static int run_queue(struct pl_thr *t, struct pl_event *ev)
 {
-	uint8_t lent[PL_OPS_MAX] = {0};
+	uint16_t lent[PL_OPS_MAX] = {0};
 	uint32_t nops = 0;
 	int r = 0;
 
@@ -381,7 +381,7 @@ static int run_queue(struct pl_thr *t, struct pl_event *ev)
 
 static int run_once(struct pl_thr *t, struct pl_event *ev)
 {
-	uint8_t lent[PL_OPS_MAX] = {0};
+	uint16_t lent[PL_OPS_MAX] = {0};
 	uint32_t nops, nput, done;
 	int r;
 

@@ -52,7 +52,7 @@
 #define CELL_FD_SITES	6		/* tables of patched sites, until boot is over */
 #define CELL_FD_EXE	7
 #define CELL_FD_LENT	16
-#define CELL_FD_LENT_END 64
+#define CELL_FD_LENT_END 976		/* below the usual limit of 1024; whole words of a map */
 
 /* Where host calls are made: the address behind the instruction, which a filter sees. */
 #define CELL_SITES	0x70100
