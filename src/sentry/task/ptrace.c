@@ -9,6 +9,7 @@
 #include <linux/ptrace.h>
 #include <sched.h>
 #include <signal.h>
+#include "sentry/mm/uaccess.h"
 #include "sentry/task/task_i.h"
 
 #define O_EXITKILL 0x100000u
@@ -162,6 +163,50 @@ void ptrace_handler_entered(struct task *t)
 		return;
 	info.fault.addr = task_regs(t, false)->rip;
 	(void)!signal_send(t, SEND_THREAD, SIGTRAP, &info);
+}
+
+/* --- debug registers -----------------------------------------------------------------------
+ * Cells cannot be given hardware breakpoints, so a thread whose debug registers are in use is
+ * stepped, and what they watch is compared after each instruction. Slow, and exact for one thread. */
+
+unsigned ptrace_watch_len(uint64_t dr7, unsigned i)
+{
+	static const uint8_t len[4] = {1, 2, 8, 4};
+
+	return len[dr7 >> (18 + 4 * i) & 3];
+}
+
+static bool watch_hit(struct task *t, unsigned i)
+{
+	uint64_t dr7 = t->dr[7], now = 0;
+
+	if (!(dr7 >> (2 * i) & 3))
+		return false;
+	if ((dr7 >> (16 + 4 * i) & 3) == 0)
+		return task_regs(t, false)->rip == t->dr[i];
+	if (copy_in(t, &now, UADDR(t->dr[i]), ptrace_watch_len(dr7, i)) || now == t->dr_val[i])
+		return false;
+	t->dr_val[i] = now;
+	return true;
+}
+
+bool ptrace_debug_step(struct task *t, struct l_siginfo *info)
+{
+	uint64_t hits = 0;
+
+	if (!ptrace_debug_on(t))
+		return false;
+	for (unsigned i = 0; i < 4; i++)
+		hits |= (uint64_t)watch_hit(t, i) << i;
+	t->dr[6] = hits | (t->ptrace_step ? 0x4000 : 0);
+	if (hits) {
+		info->code = TRAP_HWBKPT;
+		return false;
+	}
+	if (t->ptrace_step)
+		return false;
+	task_regs(t, true)->eflags |= EFLAGS_TF;
+	return true;
 }
 
 /* --- signals and group stops --------------------------------------------------------------- */
@@ -393,7 +438,7 @@ static int64_t do_resume(struct task *c, int64_t req, uint64_t sig)
 	if (c->regs_valid) {
 		uint64_t fl = c->regs.eflags & ~(uint64_t)EFLAGS_TF;
 
-		c->regs.eflags = c->ptrace_step ? fl | EFLAGS_TF : fl;
+		c->regs.eflags = c->ptrace_step || ptrace_debug_on(c) ? fl | EFLAGS_TF : fl;
 		c->regs_dirty = true;
 	}
 	mutex_lock(&c->proc->sighand->lock);

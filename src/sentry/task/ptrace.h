@@ -22,6 +22,14 @@ void ptrace_exec(struct task *t, int32_t old_nr);
 bool ptrace_syscall_enter(struct task *t);
 void ptrace_syscall_exit(struct task *t);
 void ptrace_handler_entered(struct task *t);
+/* A single step has trapped: true when it was only made for the debug registers and nothing was
+ * hit; the task goes on. Else *info says what the tracer is told. */
+unsigned ptrace_watch_len(uint64_t dr7, unsigned i);
+bool ptrace_debug_step(struct task *t, struct l_siginfo *info);
+static inline bool ptrace_debug_on(const struct task *t)
+{
+	return t->ptrace && (t->dr[7] & 0xff);
+}
 /* S held, dropped and retaken: what is left of a signal that a tracer sees first. */
 int ptrace_signal(struct task *t, int sig, struct l_siginfo *info);
 /* T held for these. */

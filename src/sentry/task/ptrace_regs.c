@@ -68,7 +68,30 @@ static int64_t peek_user(struct task *t, struct task *c, uint64_t off, uint64_t 
 		return -EIO;
 	if (off < sizeof(struct l_regs))
 		__builtin_memcpy(&v, (const uint8_t *)&c->regs + off, 8);
+	else if (off >= USER_DEBUGREG && off < USER_DEBUGREG + 64)
+		v = c->dr[(off - USER_DEBUGREG) / 8];
 	return put_user(t, UADDR(data), v);
+}
+
+static int64_t set_debugreg(struct task *c, unsigned i, uint64_t v)
+{
+	if (i == 4 || i == 5)
+		return -EIO;
+	if (i < 4 && v >= pl_guest_top())
+		return -EINVAL;
+	c->dr[i] = v;
+	if (i != 7)
+		return 0;
+	for (unsigned k = 0; k < 4; k++) {
+		c->dr_val[k] = 0;
+		if ((v >> (2 * k) & 3) && (v >> (16 + 4 * k) & 3) == 2) {
+			c->dr[7] = 0;		/* I/O ports */
+			return -EINVAL;
+		}
+		if ((v >> (2 * k) & 3) && (v >> (16 + 4 * k) & 3))
+			(void)!peek(c, c->dr[k], &c->dr_val[k], ptrace_watch_len(v, k));
+	}
+	return 0;
 }
 
 static int64_t poke_user(struct task *c, uint64_t off, uint64_t v)
@@ -81,9 +104,8 @@ static int64_t poke_user(struct task *c, uint64_t off, uint64_t v)
 		__builtin_memcpy((uint8_t *)&n + off, &v, 8);
 		return set_regs(c, &n);
 	}
-	/* Debug registers: none are offered; clearing them is fine. */
 	if (off >= USER_DEBUGREG && off < USER_DEBUGREG + 64)
-		return v ? -EINVAL : 0;
+		return set_debugreg(c, (unsigned)(off - USER_DEBUGREG) / 8, v);
 	return 0;
 }
 

@@ -218,6 +218,8 @@ static void do_fault(struct task *t, const struct pl_event *ev)
 		if (code > 0)
 			info.code = code;
 	}
+	if (ev->fault.signo == SIGTRAP && unlikely(t->ptrace) && ptrace_debug_step(t, &info))
+		return;
 	info.fault.addr = ev->fault.addr;
 	t->fault_trapno = ev->fault.trapno;
 	t->fault_err = ev->fault.err;

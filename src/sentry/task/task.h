@@ -239,6 +239,7 @@ struct task {
 	uint32_t trap_code;		/* S: exit_code of the trace stop, 0 none to report */
 	int32_t resume_sig;		/* S: what the tracer lets through */
 	bool ptrace_step, ptrace_sys, ptrace_sysemu;	/* tracer while stopped */
+	uint64_t dr[8], dr_val[4];	/* debug registers, carried out by single steps; watched values */
 	uint32_t jobctl;		/* S: enum jobctl */
 	bool stopped;			/* S: parked in a group stop */
 	uint8_t syscall_op;		/* o: PTRACE_SYSCALL_INFO_* of the current stop */
