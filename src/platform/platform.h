@@ -144,6 +144,12 @@ void pl_kick(pl_thread_t t);
 /* The same for a thread that is to end: when all threads of its space are, and one does not stop
  * within a second, the cell is killed. */
 void pl_kick_kill(pl_thread_t t);
+/* The host CPUs that the sandbox may use; n is the size of the mask in bytes. */
+void pl_host_cpus(void *mask, size_t n);
+/* Where the guest thread ran when it last came out. */
+uint32_t pl_last_cpu(pl_thread_t t);
+/* Confines the guest's host thread; the mask has a CPU of pl_host_cpus in it. Any thread may call. */
+void pl_set_affinity(pl_thread_t t, const void *mask, size_t n);
 /* CPU time of the guest thread itself, ns, since its creation. Exact while it is the only thread
  * of its space; else as of its last pl_thread_cpu_update. Any thread may ask. */
 uint64_t pl_thread_cputime(pl_thread_t t);

@@ -66,6 +66,7 @@ struct pl_thr {
 	uint32_t rp, ev;	/* replies given, events seen */
 	bool blocked_last;	/* its last call slept: its stub need not spin for the reply */
 	uint32_t spin_fails, spin_skip, denied;
+	bool affine;		/* L: its host thread was confined to some CPUs */
 	uint32_t killing;	/* a: it is to end; its stop need not be waited for long */
 	uint32_t kicked;	/* a: an interrupt is owed */
 	uint32_t running;	/* a: in guest code, as far as we know */
@@ -235,6 +236,7 @@ void site_hide(uint64_t addr, void *buf, size_t n);
 
 /* wait.c */
 void wait_init(void);
+void affinity_reset_locked(struct pl_thr *t);
 uint32_t wait_guest_spin(const struct pl_thr *t);
 must_check int stub_wait(struct pl_thr *t, bool stopped);
 

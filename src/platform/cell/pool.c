@@ -129,6 +129,7 @@ bool pool_recycle(struct pl_spc *s, bool wait_gone)
 	s->cpu_last = 0;
 	s->nparked = 0;
 	s->first = t;
+	affinity_reset_locked(t);
 	thr_renew_locked(t);
 	t->cpu_rebase = true;
 	s->pool_next = pl.pool;

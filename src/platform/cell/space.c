@@ -282,6 +282,7 @@ static void park(struct pl_thr *t)
 	thr_state_locked(t, THR_PARKED);
 	t->gen++;
 	t->s->nparked++;
+	affinity_reset_locked(t);
 	t->kicked = t->killing = 0;
 	t->running = 0;
 	t->nqueue = t->nput = t->put_used = t->pre_len = 0;

@@ -84,6 +84,41 @@ static void pin(int cpu)
 	pinned_to = cpu;
 }
 
+void pl_host_cpus(void *mask, size_t n)
+{
+	__builtin_memset(mask, 0, n);
+	__builtin_memcpy(mask, &w.all, min(n, sizeof(w.all)));
+}
+
+uint32_t pl_last_cpu(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+
+	return t ? READ_ONCE(t->c->cpu) & 0xfff : 0;
+}
+
+void pl_set_affinity(pl_thread_t id, const void *mask, size_t n)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (!t)
+		return;
+	mutex_lock(&pl.lock);
+	if (thr_of(id) == t && t->s->pid && t->htid) {
+		t->affine = true;
+		(void)!h_sched_setaffinity(t->htid, n, mask);
+	}
+	mutex_unlock(&pl.lock);
+}
+
+/* Before another guest thread gets the host thread (I5). */
+void affinity_reset_locked(struct pl_thr *t)
+{
+	if (t->affine && t->s->pid && t->htid)
+		(void)!h_sched_setaffinity(t->htid, sizeof(w.all), &w.all);
+	t->affine = false;
+}
+
 /* True when the event came. */
 static bool spin(struct pl_thr *t)
 {

@@ -281,7 +281,7 @@ int64_t sys_sched_setaffinity(struct task *t, const struct sysargs *a)
 	if (!to)
 		return -ESRCH;
 	rc = may_set(t, to);
-	(void)!h_sched_getaffinity(0, sizeof(host), host);
+	pl_host_cpus(host, sizeof(host));
 	for (size_t i = 0; i < sizeof(mask); i++) {
 		mask[i] &= (uint8_t)(host[i / 8] >> i % 8 * 8);
 		any |= mask[i] != 0;
@@ -290,17 +290,16 @@ int64_t sys_sched_setaffinity(struct task *t, const struct sysargs *a)
 		rc = -EINVAL;
 	if (!rc)
 		__builtin_memcpy(to->affinity, mask, sizeof(mask));
+	if (!rc)
+		pl_set_affinity(to->pl, mask, sizeof(mask));
 	task_put(to);
 	return rc;
 }
 
 int64_t sys_getcpu(struct task *t, const struct sysargs *a)
 {
-	uint32_t cpu = 0, node = 0;
-	int c = sched_getcpu();
+	uint32_t cpu = pl_last_cpu(t->pl), node = 0;
 
-	if (c > 0)
-		cpu = (uint32_t)c;
 	if (a->a[0] && put_user(t, UADDR(a->a[0]), cpu))
 		return -EFAULT;
 	return a->a[1] ? put_user(t, UADDR(a->a[1]), node) : 0;

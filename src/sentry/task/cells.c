@@ -28,12 +28,29 @@ static bool ids_of(struct task *t, struct pl_ids *ids)
 	return true;
 }
 
+/* Another host thread serves the task now: it runs where the task may run (R22). */
+static void tell_affinity(struct task *t)
+{
+	uint8_t host[sizeof(t->affinity)];
+	bool less = false, any = false;
+
+	pl_host_cpus(host, sizeof(host));
+	for (size_t i = 0; i < sizeof(host); i++) {
+		less |= (host[i] & ~t->affinity[i]) != 0;
+		any |= (host[i] & t->affinity[i]) != 0;
+	}
+	if (less && any)
+		pl_set_affinity(t->pl, t->affinity, sizeof(t->affinity));
+}
+
 void task_tell_ids(struct task *t)
 {
 	struct pl_ids ids;
 	bool told = ids_of(t, &ids);
 
 	pl_set_ids(t->pl, told ? &ids : NULL);
+	if (t->told_pl != t->pl.v)
+		tell_affinity(t);
 	t->told_pl = t->pl.v;
 	t->told_cred = t->cred;
 	t->told_slow = t->ptrace || t->seccomp_mode;

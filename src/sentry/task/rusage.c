@@ -99,10 +99,10 @@ static unsigned cpumask_limit(void)
 	if (!n) {
 		unsigned hi = 1;
 
-		if (h_sched_getaffinity(0, sizeof(mask), mask) > 0)
-			for (unsigned i = 0; i < 1024; i++)
-				if (mask[i / 64] >> i % 64 & 1)
-					hi = i + 1;
+		pl_host_cpus(mask, sizeof(mask));	/* our own thread may be pinned */
+		for (unsigned i = 0; i < 1024; i++)
+			if (mask[i / 64] >> i % 64 & 1)
+				hi = i + 1;
 		n = hi;
 	}
 	return n;
