@@ -194,7 +194,7 @@ bool ptrace_debug_step(struct task *t, struct l_siginfo *info)
 {
 	uint64_t hits = 0;
 
-	if (!ptrace_debug_on(t))
+	if (!ptrace_debug_on(t) || info->code != TRAP_TRACE)
 		return false;
 	for (unsigned i = 0; i < 4; i++)
 		hits |= (uint64_t)watch_hit(t, i) << i;
