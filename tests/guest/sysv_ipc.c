@@ -4,6 +4,7 @@
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
+#include <sys/mman.h>
 #include <sys/shm.h>
 
 static void shm(void)
@@ -26,8 +27,10 @@ static void shm(void)
 	printf("%s\n", p);
 	SHOW(shmctl(id, IPC_STAT, &ds));
 	printf("size %zu nattch %lu mode %o\n", ds.shm_segsz, ds.shm_nattch, ds.shm_perm.mode);
-	q = shmat(id, p + 4096 * 64 + 5, SHM_RND);
-	printf("at %ld\n", (long)(q - p));
+	char *room = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(munmap(room, 1 << 20) == 0);
+	q = shmat(id, room + 4096 * 64 + 5, SHM_RND);
+	printf("at %ld\n", (long)(q - room));
 	SHOW(shmdt(p + 4096));
 	SHOW(shmdt(q));
 	SHOW(shmctl(id, IPC_RMID, NULL));

@@ -21,7 +21,9 @@
 #define PL_ORDERS_MAX	(CELL_OPS_MAX - CELL_PUTS_MAX)
 #define LENT_WORDS	((CELL_FD_LENT_END - CELL_FD_LENT) / 64)
 #define PL_TID_BUCKETS	4096u
-#define PL_STOP_TICKS	10	/* seconds a stopped thread may take for what it was told (I4) */
+/* Seconds a stopped thread may take for what it was told (I4), besides 1 s of CPU time. A host
+ * with 25 runnable threads per CPU was seen to need more than 10. */
+#define PL_STOP_TICKS	30
 
 /* One host call that a thread may make at an ordered site: it is used up by the notification. */
 struct pl_order {

@@ -244,7 +244,8 @@ int stub_wait(struct pl_thr *t, bool stopped)
 		if (sleep_once(t, timed ? &tick : NULL) != -ETIMEDOUT)
 			continue;
 		if (++ticks >= PL_STOP_TICKS || stop_used_up(t, cpu) || all_killed(t->s)) {
-			log_warn("cell: a guest thread did not stop: killed");
+			log_line(all_killed(t->s) ? LOG_DEBUG : LOG_WARN,
+				 "cell: a guest thread did not stop: killed");
 			(void)spc_kill(t->s);
 			ticks = 1;
 		}
