@@ -110,9 +110,11 @@ class CellRule:
     def anon(self, nr, args):
         if not self.guest(args[0], args[1]):
             return False
+        # the filter looks at the low half; the host refuses or ignores the rest of it
+        prot = args[2] & 0xffffffff
         if nr == 9:
-            return args[3] & ~0x2c000 == 0x32 and args[2] < 8
-        return nr == 11 or nr == 10 and args[2] < 8 or nr == 28
+            return args[3] & ~0x2c000 == 0x32 and prot < 8
+        return nr == 11 or nr == 10 and prot < 8 or nr == 28
 
     def ordered(self, nr, args):
         """Only what the notary was told to let through comes as far as here."""
