@@ -184,8 +184,9 @@ void gofer_serve(struct channel *ch)
 			(void)h_close(in_fd);
 		if (!len)
 			continue;
-		if (gofer_reply_hook)
-			len = gofer_reply_hook(ch, len);
+		size_t (*hook)(struct channel *, size_t) = __atomic_load_n(&gofer_reply_hook, __ATOMIC_ACQUIRE);
+		if (hook)
+			len = hook(ch, len);
 		n = h_send_fds(ch->hfd, ch->out, len, ch->rep.fds, ch->rep.nfds, 0);
 		reply_sent(&ch->rep, n >= 0);
 		if (n == -ETOOMANYREFS || n == -EMFILE || n == -ENOBUFS || n == -ENOMEM) {

@@ -446,7 +446,7 @@ static void lies(void **state)
 
 	(void)state;
 	put_file("honest", "x");
-	gofer_reply_hook = gofer_lie;
+	__atomic_store_n(&gofer_reply_hook, gofer_lie, __ATOMIC_RELEASE);
 	for (int round = 0; round < 3000; round++) {
 		snprintf(name, sizeof(name), "n%d", round % 50);
 		mutex_lock(&dir->lock);
@@ -476,7 +476,7 @@ static void lies(void **state)
 		(void)!ops->listxattr(i, buf, sizeof(buf));
 		inode_put(i);
 	}
-	gofer_reply_hook = NULL;
+	__atomic_store_n(&gofer_reply_hook, NULL, __ATOMIC_RELEASE);
 	assert_true(wrong > 0);
 	settle();
 	assert_true(there("honest"));
