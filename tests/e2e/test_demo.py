@@ -41,8 +41,7 @@ def public_brig(tmp_path):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
-# "container" hangs since a late change (docs/status.md): run it by hand with container.c
-@pytest.mark.parametrize("how", ["user"])
+@pytest.mark.parametrize("how", ["user", "container"])
 def test_as_user(public_brig, how):
     prefix = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"]
     if how == "container":

@@ -89,8 +89,11 @@
 #define SHAPE_SHIFT	60
 #define CELL_PATCHED	(CELL_SITES + 0x100)
 #define CELL_RAW_DONE	(CELL_SITES + 0x110)
-/* A finished call with an interrupt owed traps once more, under this number. */
-#define NR_INTR		0xfffffffe
+/*
+ * A finished call with an interrupt owed traps once more, under this number. Below 0x40000000:
+ * filters made with libseccomp, such as a container engine's, end a thread that makes an x32 call.
+ */
+#define NR_INTR		0x3ffffffe
 
 /* Offsets in struct cell_ctx that entry.S uses; shared.h checks them. */
 #define C_INTR		0x80
