@@ -37,7 +37,7 @@ typedef struct {
 #define PL_NONE 0u	/* the empty id of both kinds */
 
 /* The guest's part of the address space: [PL_GUEST_MIN, pl_guest_top()). */
-#define PL_GUEST_MIN 0x200000ull
+#define PL_GUEST_MIN 0x100000ull
 uint64_t pl_guest_top(void);
 
 /* Where the host's vDSO image lies in every space, beyond the guest's part; 0: nowhere. */

@@ -112,7 +112,7 @@ static int fill_dev(const struct path *root, const struct boot_mount *m, const s
 	struct path dev, sub;
 	struct super *sb;
 	const struct boot_mount pts = {.source = "devpts", .flags = BOOT_MNT_F_NOSUID | BOOT_MNT_F_NOEXEC};
-	const struct boot_mount shm = {.source = "shm", .flags = BOOT_MNT_F_NOSUID | BOOT_MNT_F_NODEV};
+	const struct boot_mount shm = {.source = "shm", .flags = BOOT_MNT_F_NOSUID};
 	static char name[BOOT_PATH_MAX + 8];
 	int err = path_lookup_at(NULL, root, root, m->target, LOOKUP_FOLLOW, &dev);
 
@@ -125,7 +125,7 @@ static int fill_dev(const struct path *root, const struct boot_mount *m, const s
 		err = vfs_mkdir_p(root, name, 0755, &sub);
 		if (err)
 			break;
-		err = i ? make_tmpfs(0, 01777, &sb) : devpts_create(&sb);
+		err = i ? make_tmpfs(0, 01777, &sb) : devpts_create("ptmxmode=666", &sb);
 		if (!err)
 			err = attach_super(sb, i ? &shm : &pts, &sub);
 		path_put(&sub);

@@ -29,8 +29,8 @@ static int type_sysfs(struct task *t, const char *source, unsigned flags, const 
 
 static int type_devpts(struct task *t, const char *source, unsigned flags, const char *data, struct super **out)
 {
-	(void)t, (void)source, (void)flags, (void)data;
-	return devpts_create(out);
+	(void)t, (void)source, (void)flags;
+	return devpts_create(data, out);
 }
 
 int fs_types_init(void)

@@ -107,7 +107,7 @@ must_check int tty_open_slave(struct tty *t, struct file **out);
 must_check int tty_slave_attach(struct tty *t, struct file *f);
 
 /* fs/devpts */
-must_check int devpts_create(struct super **out);
+must_check int devpts_create(const char *data, struct super **out);
 /* A new pair, in the instance that this ptmx belongs to (NULL: the first one made). */
 must_check int devpts_new(struct inode *ptmx, struct tty **out);
 int devpts_slave_open(struct inode *i, struct file *f);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The first cell from exec to its filter. It runs no guest code, ever: blank cells are forked off
- * it. Everything above 2 MiB but its contexts and the host's vdso is unmapped; the listener goes
+ * it. Everything above CELL_MIN but its contexts and the host's vdso is unmapped; the listener goes
  * to the Sentry from a second thread that has no filter, and is open in no cell afterwards.
  */
 #include <asm/unistd.h>

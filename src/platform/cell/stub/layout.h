@@ -6,7 +6,7 @@
  *	0x60000-0x6ffff		jump table of patched sites, read-only
  *	0x70000-0x7ffff		the stub: text of the cell program, no data
  *	0x80000-0xaffff		trampolines of patched sites, read and execute
- *	0x200000 - TOP		the guest
+ *	0x100000 - TOP		the guest
  *	TOP - TOP+GUARD		nothing, ever
  *	CTX_BASE		one context of 64 KiB per guest thread
  *	VDSO			the host's vvar and vdso
@@ -20,7 +20,7 @@
 #define CELL_STUB_END	0x80000
 #define CELL_TRAMP	0x80000
 #define CELL_OURS_END	0xb0000
-#define CELL_MIN	0x200000
+#define CELL_MIN	0x100000
 #define CELL_TOP	0x7fe000000000
 #define CELL_TOP_HI	0x7fe0
 #define CELL_GUARD_HI	0x10

@@ -22,6 +22,8 @@ struct devpts {
 	struct l_timespec born[DEVPTS_MAX];
 	uint32_t uid[DEVPTS_MAX], gid[DEVPTS_MAX];
 	uint32_t mode, ptmxmode;
+	bool set_uid, set_gid;		/* by mount option; else the opener's */
+	uint32_t opt_uid, opt_gid, max;
 };
 
 struct devpts_inode {
@@ -187,18 +189,19 @@ int devpts_new(struct inode *ptmx, struct tty **out)
 		return err;
 	mutex_lock(&d->lock);
 	uint32_t i = 0;
-	while (i < DEVPTS_MAX && d->ttys[i])
+	while (i < d->max && d->ttys[i])
 		i++;
-	if (i < DEVPTS_MAX) {
+	bool full = i >= d->max;
+	if (!full) {
 		t->index = i;
 		t->devpts = devpts_get(d);
 		d->ttys[i] = t;
 		d->born[i] = now_real();
-		d->uid[i] = current ? current->cred->fsuid : 0;
-		d->gid[i] = current ? current->cred->fsgid : 0;
+		d->uid[i] = d->set_uid ? d->opt_uid : current ? current->cred->fsuid : 0;
+		d->gid[i] = d->set_gid ? d->opt_gid : current ? current->cred->fsgid : 0;
 	}
 	mutex_unlock(&d->lock);
-	if (i == DEVPTS_MAX) {
+	if (full) {
 		tty_put(t);
 		return -ENOSPC;
 	}
@@ -231,7 +234,7 @@ int tty_open_slave(struct tty *t, struct file **out)
 {
 	struct inode *i;
 	struct super *sb = main_devpts_super;
-	int err = make_inode(sb, S_IFCHR | 0620, (uint64_t)PTS_MAJOR << 8 | t->index, t, &i);
+	int err = make_inode(sb, S_IFCHR | main_devpts->mode, (uint64_t)PTS_MAJOR << 8 | t->index, t, &i);
 
 	if (err)
 		return err;
@@ -259,12 +262,82 @@ static void devpts_options(struct super *sb, struct buf *b)
 {
 	struct devpts *d = sb->priv;
 
-	buf_fmt(b, ",gid=5,mode=%03o,ptmxmode=%03o", d->mode, d->ptmxmode);
+	if (d->set_uid)
+		buf_fmt(b, ",uid=%u", d->opt_uid);
+	if (d->set_gid)
+		buf_fmt(b, ",gid=%u", d->opt_gid);
+	buf_fmt(b, ",mode=%03o,ptmxmode=%03o", d->mode, d->ptmxmode);
+	if (d->max < DEVPTS_MAX)
+		buf_fmt(b, ",max=%u", d->max);
 }
 
-const struct super_ops devpts_super_ops = {.destroy = devpts_destroy, .show_options = devpts_options};
+/* The digits at s up to the next comma, or -1. */
+static int64_t option_number(const char *s, unsigned base)
+{
+	int64_t v = 0;
 
-int devpts_create(struct super **out)
+	if (*s < '0' || *s > '9')
+		return -1;
+	for (; *s && *s != ','; s++) {
+		if (*s < '0' || *s >= (char)('0' + base) || v > UINT32_MAX / 16)
+			return -1;
+		v = v * base + (*s - '0');
+	}
+	return v;
+}
+
+static int parse_one(struct devpts *d, const char *s, size_t n)
+{
+	const char *eq = memchr(s, '=', n);
+	size_t k = eq ? (size_t)(eq - s) : n;
+	int64_t v;
+
+	if (!eq)
+		return n == 0 || (n == 11 && !memcmp(s, "newinstance", n)) ? 0 : -EINVAL;
+	bool octal = (k == 4 && !memcmp(s, "mode", k)) || (k == 8 && !memcmp(s, "ptmxmode", k));
+	v = option_number(eq + 1, octal ? 8 : 10);
+	if (v < 0)
+		return -EINVAL;
+	if (octal) {
+		*(k == 4 ? &d->mode : &d->ptmxmode) = (uint32_t)v & 0777;
+	} else if (k == 3 && !memcmp(s, "uid", k)) {
+		d->opt_uid = (uint32_t)v;
+		d->set_uid = true;
+	} else if (k == 3 && !memcmp(s, "gid", k)) {
+		d->opt_gid = (uint32_t)v;
+		d->set_gid = true;
+	} else if (k == 3 && !memcmp(s, "max", k) && v <= DEVPTS_MAX) {
+		d->max = (uint32_t)v;
+	} else {
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* devpts(5) */
+static int parse_options(struct devpts *d, const char *data)
+{
+	int err = 0;
+
+	while (data && *data && !err) {
+		const char *end = strchrnul(data, ',');
+		err = parse_one(d, data, (size_t)(end - data));
+		data = *end ? end + 1 : end;
+	}
+	return err;
+}
+
+static int devpts_remount(struct super *sb, unsigned flags, const char *data)
+{
+	(void)flags;
+	return parse_options(sb->priv, data);
+}
+
+const struct super_ops devpts_super_ops = {
+	.destroy = devpts_destroy, .show_options = devpts_options, .remount = devpts_remount,
+};
+
+int devpts_create(const char *data, struct super **out)
 {
 	struct super *sb = super_alloc(SOPS_devpts, DEVPTS_SUPER_MAGIC, "devpts");
 	struct devpts *d = sb ? kmalloc(sizeof(*d)) : NULL;
@@ -277,10 +350,12 @@ int devpts_create(struct super **out)
 	}
 	ref_init(&d->ref, 1);
 	mutex_init(&d->lock, RANK_OBJECT);
-	d->mode = 0620;
-	d->ptmxmode = 0666;
+	d->mode = 0600;
+	d->max = DEVPTS_MAX;
 	sb->priv = d;
-	int err = make_inode(sb, S_IFDIR | 0755, 0, NULL, &root);
+	int err = parse_options(d, data);
+	if (!err)
+		err = make_inode(sb, S_IFDIR | 0755, 0, NULL, &root);
 	if (!err)
 		err = super_set_root(sb, root);
 	if (err) {
