@@ -14,11 +14,26 @@ int net_init(void);	/* once, before guests run */
 struct buf;
 struct pseudo_ctx;
 int proc_net_show(const struct pseudo_ctx *c, struct buf *b);
+struct net;
+/* show_stat.c: the files of counters; false: not one of them. */
+bool net_show_stat(struct net *n, const char *name, struct buf *b);
+
+/* What /proc/net/snmp and /proc/net/dev count. */
+enum net_count {
+	NC_TCP_ACTIVE, NC_TCP_PASSIVE, NC_TCP_FAILS, NC_TCP_RESETS, NC_TCP_SEGS, NC_UDP_IN, NC_UDP_OUT,
+	NC_UDP_NOPORT, NC_UDP_FULL, NC_BYTES, NC_COUNT
+};
 
 struct net {
+	uint64_t count[NC_COUNT];		/* a */
 	struct mutex lock;			/* RANK_OBJECT */
 	struct list abstract[UNIX_BUCKETS];	/* struct unix_sock.hash_link */
 	struct list unix_all;			/* struct unix_sock.all_link */
 	struct list ports[2][PORT_BUCKETS];	/* tcp, udp; struct inet_sock.port_link */
 	uint32_t next_port, next_abstract;
 };
+
+static inline void net_count(struct net *n, enum net_count what, uint64_t by)
+{
+	__atomic_fetch_add(&n->count[what], by, __ATOMIC_RELAXED);
+}

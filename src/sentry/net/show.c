@@ -136,15 +136,6 @@ static void show_unix(struct net *n, struct buf *b)
 	kfree(found);
 }
 
-static void show_dev(struct buf *b)
-{
-	buf_fmt(b, "Inter-|   Receive                                                |  Transmit\n"
-		   " face |bytes    packets errs drop fifo frame compressed multicast|bytes    "
-		   "packets errs drop fifo colls carrier compressed\n"
-		   "    lo:       0       0    0    0    0     0          0         0        0     "
-		   "  0    0    0    0     0       0          0\n");
-}
-
 static const struct {
 	const char *name, *text;
 } fixed[] = {
@@ -160,9 +151,30 @@ static const struct {
 		    "Drops    Inode\n"},
 	{"protocols", "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io "
 		      "in de sh ss gs se re bi br ha uh gp em\n"},
-	{"sockstat", "sockets: used 0\nTCP: inuse 0 orphan 0 tw 0 alloc 0 mem 0\nUDP: inuse 0 mem "
-		     "0\nUDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n"},
 	{"ipv6_route", ""},
+	{"raw6", "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"},
+	{"icmp", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops             \n"},
+	{"icmp6", "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"},
+	{"udplite", "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops            \n"},
+	{"udplite6", "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"},
+	{"anycast6", ""},
+	{"dev_mcast", ""},
+	{"mcfilter", "Idx Device        MCA        SRC    INC    EXC\n"},
+	{"mcfilter6", "Idx Device                Multicast Address                   Source Address    INC    EXC\n"},
+	{"igmp", "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"
+		 "1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n"},
+	{"igmp6", "1    lo              ff020000000000000000000000000001     1 0000000C 0\n"
+		  "1    lo              ff010000000000000000000000000001     1 00000008 0\n"},
+	{"psched", "000003e8 00000040 000f4240 3b9aca00\n"},
+	{"ptype", "Type Device      Function\n0800          ip_rcv\n86dd          ipv6_rcv\n"},
+	{"rt6_stats", "0000 0000 0000 0000 0000 0000 0000\n"},
+	{"rt_cache", "Iface\tDestination\tGateway \tFlags\t\tRefCnt\tUse\tMetric\tSource\t\tMTU\tWindow\t"
+		     "IRTT\tTOS\tHHRef\tHHUptod\tSpecDst                          \n"},
+	{"stat/rt_cache", "entries  in_hit   in_slow_tot in_slow_mc in_no_route in_brd   in_martian_dst "
+			  "in_martian_src out_hit  out_slow_tot out_slow_mc gc_total gc_ignored gc_goal_miss "
+			  "gc_dst_overflow in_hlist_search out_hlist_search\n"},
+	{"softnet_stat", "00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 "
+			 "00000000 00000000 00000000 00000000 00000000 00000000\n"},
 	{"wireless",
 	 "Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE\n face "
 	 "| tus | link level noise |  nwid  crypt   frag  retry   misc | beacon | 22\n"},
@@ -184,9 +196,7 @@ bool net_show(struct net_ns *ns, const char *name, struct buf *b)
 		show_inet(n, b, PROTO_UDP, true);
 	else if (!strcmp(name, "unix"))
 		show_unix(n, b);
-	else if (!strcmp(name, "dev"))
-		show_dev(b);
-	else {
+	else if (!net_show_stat(n, name, b)) {
 		for (unsigned i = 0; i < array_size(fixed); i++)
 			if (!strcmp(name, fixed[i].name)) {
 				buf_fmt(b, "%s", fixed[i].text);

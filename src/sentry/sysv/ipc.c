@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <string.h>
 #include "host/time.h"
+#include "lib/fmt.h"
 #include "sentry/core/kheap.h"
 #include "sentry/mm/shmem.h"
 #include "sentry/sysv/sysv.h"
@@ -207,4 +208,51 @@ void ipc_remove_locked(struct sysv *sv, int kind, struct ipc_obj *o)
 	tab->slot[(uint32_t)o->id % IPC_SLOTS] = NULL;
 	tab->used--;
 	o->removed = true;
+}
+
+/* --- /proc/sysvipc ------------------------------------------------------------------------------------- */
+
+/* key, id and mode; the owners, in the reader's numbers. */
+static void show_head(struct buf *b, const struct ipc_obj *o)
+{
+	buf_fmt(b, "%10d %10d  %4o", o->key, o->id, o->mode);
+}
+
+static void show_owner(struct buf *b, const struct ipc_obj *o)
+{
+	const struct user_ns *ns = current->cred->user_ns;
+
+	buf_fmt(b, " %5u %5u %5u %5u", uid_to_ns(ns, o->uid), gid_to_ns(ns, o->gid), uid_to_ns(ns, o->cuid),
+		gid_to_ns(ns, o->cgid));
+}
+
+int sysv_show(struct task *t, int kind, struct buf *b)
+{
+	static const char *const heads[] = {
+		[SYSV_SHM] = "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  "
+			     "cgid      atime      dtime      ctime                   rss                  swap\n",
+		[SYSV_SEM] = "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n",
+		[SYSV_MSG] = "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      "
+			     "stime      rtime      ctime\n",
+	};
+	static void (*const parts[])(const struct ipc_obj *o, struct buf *b, bool after) = {
+		[SYSV_SHM] = sysv_shm_show, [SYSV_SEM] = sysv_sem_show, [SYSV_MSG] = sysv_msg_show,
+	};
+	struct sysv *sv = sysv_of(t);
+
+	if (!sv)
+		return -ENOMEM;
+	buf_fmt(b, "%s", heads[kind]);
+	mutex_lock(&sv->lock);
+	for (uint32_t i = 0; i < sv->tab[kind].cap; i++) {
+		const struct ipc_obj *o = sv->tab[kind].slot[i];
+		if (!o)
+			continue;
+		show_head(b, o);
+		parts[kind](o, b, false);
+		show_owner(b, o);
+		parts[kind](o, b, true);
+	}
+	mutex_unlock(&sv->lock);
+	return 0;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include "lib/checked.h"
+#include "lib/fmt.h"
 #include "sentry/core/kheap.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/handlers.h"
@@ -386,4 +387,15 @@ int64_t sys_msgctl(struct task *t, const struct sysargs *a)
 	default:
 		return -EINVAL;
 	}
+}
+
+/* A line of /proc/sysvipc/msg: what stands before and after the owners. */
+void sysv_msg_show(const struct ipc_obj *o, struct buf *b, bool after)
+{
+	const struct msg_queue *q = container_of(o, const struct msg_queue, ipc);
+
+	if (!after)
+		buf_fmt(b, "  %10lu %10u %5d %5d", q->bytes, q->n, q->lspid, q->lrpid);
+	else
+		buf_fmt(b, " %10ld %10ld %10ld\n", q->stime, q->rtime, o->ctime);
 }

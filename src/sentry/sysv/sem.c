@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include "lib/checked.h"
+#include "lib/fmt.h"
 #include "sentry/core/kheap.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/handlers.h"
@@ -535,4 +536,15 @@ int64_t sys_semctl(struct task *t, const struct sysargs *a)
 	default:
 		return -EINVAL;
 	}
+}
+
+/* A line of /proc/sysvipc/sem: what stands before and after the owners. */
+void sysv_sem_show(const struct ipc_obj *o, struct buf *b, bool after)
+{
+	const struct sem_set *s = container_of(o, const struct sem_set, ipc);
+
+	if (!after)
+		buf_fmt(b, " %10u", s->n);
+	else
+		buf_fmt(b, " %10ld %10ld\n", s->otime, o->ctime);
 }

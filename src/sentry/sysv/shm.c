@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include "lib/checked.h"
+#include "lib/fmt.h"
 #include "sentry/core/kheap.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/shmem.h"
@@ -352,4 +353,19 @@ int64_t sys_shmctl(struct task *t, const struct sysargs *a)
 	default:
 		return -EINVAL;
 	}
+}
+
+/* A line of /proc/sysvipc/shm: what stands before and after the owners. */
+void sysv_shm_show(const struct ipc_obj *o, struct buf *b, bool after)
+{
+	const struct shm *s = container_of(o, const struct shm, ipc);
+	struct kstat st = {.blocks = 0};
+
+	if (!after) {
+		buf_fmt(b, " %21lu %5d %5d  %5lu", s->size, s->cpid, s->lpid, nattch(s));
+		return;
+	}
+	if (vfs_getattr(&s->file->path, &st, 0))
+		st.blocks = 0;
+	buf_fmt(b, " %10ld %10ld %10ld %21lu %21lu\n", s->atime, s->dtime, o->ctime, st.blocks * 512, 0ul);
 }

@@ -81,6 +81,12 @@ void ipc_set(struct ipc_obj *o, const struct l_ipc_perm *p);
 int64_t ipc_now(void);
 
 /* --- for others ---- */
+struct buf;
+/* /proc/sysvipc of the task's namespace; kind is SYSV_*. */
+must_check int sysv_show(struct task *t, int kind, struct buf *b);
+void sysv_shm_show(const struct ipc_obj *o, struct buf *b, bool after);
+void sysv_sem_show(const struct ipc_obj *o, struct buf *b, bool after);
+void sysv_msg_show(const struct ipc_obj *o, struct buf *b, bool after);
 void sysv_task_exit(struct task *t);	/* the last thread: semaphore undo */
 void sysv_shm_detached(struct task *t);
 /* The namespace ends: drops the table's reference. */

@@ -33,6 +33,11 @@ int proc_pid_fd_follow(const struct pseudo_ctx *c, struct path *out);
 int64_t proc_pid_ns_readlink(const struct pseudo_ctx *c, char *buf, size_t cap);
 int proc_pid_ns_follow(const struct pseudo_ctx *c, struct path *out);
 proc_show proc_pid_fdinfo_show;
+/* The text of a path as the reader sees it; consumes p. */
+int64_t proc_path_readlink(const struct pseudo_ctx *c, struct path *p, char *buf, size_t cap);
+int64_t proc_map_file_readlink(const struct pseudo_ctx *c, char *buf, size_t cap);
+int proc_map_file_follow(const struct pseudo_ctx *c, struct path *out);
+extern const struct pseudo_dir_ops proc_map_files_dir;
 extern const struct pseudo_dir_ops proc_fd_dir, proc_fdinfo_dir, proc_task_dir, proc_pids_dir;
 
 char proc_state_char(const struct task *t);

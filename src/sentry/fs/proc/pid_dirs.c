@@ -47,7 +47,13 @@ static int pids_iterate(const struct pseudo_ctx *c, struct file *f, struct dir_e
 	}
 }
 
-const struct pseudo_dir_ops proc_pids_dir = {.lookup = pids_lookup, .iterate = pids_iterate};
+static void pids_stat(const struct pseudo_ctx *c, struct kstat *st)
+{
+	(void)c;
+	st->nlink = 2 + task_root->nr_processes;
+}
+
+const struct pseudo_dir_ops proc_pids_dir = {.lookup = pids_lookup, .iterate = pids_iterate, .stat = pids_stat};
 
 /* --- task/ ----------------------------------------------------------------------------------------- */
 
@@ -89,7 +95,14 @@ static int task_dir_iterate(const struct pseudo_ctx *c, struct file *f, struct d
 	}
 }
 
-const struct pseudo_dir_ops proc_task_dir = {.lookup = task_dir_lookup, .iterate = task_dir_iterate};
+static void task_dir_stat(const struct pseudo_ctx *c, struct kstat *st)
+{
+	st->nlink = 2 + __atomic_load_n(&c->task->proc->nr_threads, __ATOMIC_RELAXED);
+}
+
+const struct pseudo_dir_ops proc_task_dir = {
+	.lookup = task_dir_lookup, .iterate = task_dir_iterate, .stat = task_dir_stat,
+};
 
 /* --- fd/ and fdinfo/ --------------------------------------------------------------------------------- */
 
@@ -178,7 +191,22 @@ static int fdinfo_iterate(const struct pseudo_ctx *c, struct file *f, struct dir
 	return fds_iterate(c, e, base, DT_REG);
 }
 
-const struct pseudo_dir_ops proc_fd_dir = {.lookup = fd_lookup, .iterate = fd_iterate};
+/* The size says how many descriptors are open (since Linux 6.2). */
+static void fd_stat(const struct pseudo_ctx *c, struct kstat *st)
+{
+	struct files *fs = task_files_get(c->task);
+
+	st->size = 0;
+	if (!fs)
+		return;
+	mutex_lock(&fs->lock);
+	for (uint64_t i = 0; i < fs->cap; i++)
+		st->size += fs->slots[i].file != NULL;
+	mutex_unlock(&fs->lock);
+	files_put(NULL, fs);
+}
+
+const struct pseudo_dir_ops proc_fd_dir = {.lookup = fd_lookup, .iterate = fd_iterate, .stat = fd_stat};
 const struct pseudo_dir_ops proc_fdinfo_dir = {.lookup = fdinfo_lookup, .iterate = fdinfo_iterate};
 
 int proc_pid_fdinfo_show(const struct pseudo_ctx *c, struct buf *b)
@@ -200,7 +228,7 @@ int proc_pid_fdinfo_show(const struct pseudo_ctx *c, struct buf *b)
 
 /* --- links -------------------------------------------------------------------------------------------- */
 
-static int64_t path_readlink(const struct pseudo_ctx *c, struct path *p, char *buf, size_t cap)
+int64_t proc_path_readlink(const struct pseudo_ctx *c, struct path *p, char *buf, size_t cap)
 {
 	char *text = kmalloc(PATH_MAX_LEN);
 	struct path root;
@@ -245,7 +273,7 @@ int64_t proc_pid_fd_readlink(const struct pseudo_ctx *c, char *buf, size_t cap)
 	struct path p;
 	int err = proc_pid_fd_follow(c, &p);
 
-	return err ? err : path_readlink(c, &p, buf, cap);
+	return err ? err : proc_path_readlink(c, &p, buf, cap);
 }
 
 int proc_pid_exe_follow(const struct pseudo_ctx *c, struct path *out)
@@ -272,7 +300,7 @@ int64_t proc_pid_exe_readlink(const struct pseudo_ctx *c, char *buf, size_t cap)
 	struct path p;
 	int err = proc_pid_exe_follow(c, &p);
 
-	return err ? err : path_readlink(c, &p, buf, cap);
+	return err ? err : proc_path_readlink(c, &p, buf, cap);
 }
 
 static int fs_path(const struct pseudo_ctx *c, bool root, struct path *out)
@@ -297,7 +325,7 @@ int64_t proc_pid_cwd_readlink(const struct pseudo_ctx *c, char *buf, size_t cap)
 	struct path p;
 	int err = fs_path(c, false, &p);
 
-	return err ? err : path_readlink(c, &p, buf, cap);
+	return err ? err : proc_path_readlink(c, &p, buf, cap);
 }
 
 int64_t proc_pid_root_readlink(const struct pseudo_ctx *c, char *buf, size_t cap)
@@ -305,7 +333,7 @@ int64_t proc_pid_root_readlink(const struct pseudo_ctx *c, char *buf, size_t cap
 	struct path p;
 	int err = fs_path(c, true, &p);
 
-	return err ? err : path_readlink(c, &p, buf, cap);
+	return err ? err : proc_path_readlink(c, &p, buf, cap);
 }
 
 /* ns/NAME: the entry's arg is the CLONE_NEW* flag. */

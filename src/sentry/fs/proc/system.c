@@ -8,6 +8,7 @@
 #include "sentry/core/kheap.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/proc/system.h"
+#include "sentry/sysv/sysv.h"
 #include "sentry/task/ns.h"
 #include "sentry/task/rusage.h"
 #include "sentry/task/uname.h"
@@ -257,6 +258,14 @@ int proc_fixed(const struct pseudo_ctx *c, struct buf *b)
 		[FIXED_SCHEDSTAT] = "version 16\ntimestamp 0\n",
 		[FIXED_MDSTAT] = "Personalities : \nunused devices: <none>\n",
 		[FIXED_CRYPTO] = "",
+		[FIXED_DMA] = " 4: cascade\n",
+		[FIXED_SLABINFO] = "slabinfo - version: 2.1\n"
+				   "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> "
+				   ": tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> "
+				   "<num_slabs> <sharedavail>\n",
+		[FIXED_ZERO] = "0\n",
+		[FIXED_KSM] = "ksm_rmap_items 0\nksm_zero_pages 0\nksm_merging_pages 0\nksm_process_profit 0\n"
+			      "ksm_merge_any: no\nksm_mergeable: no\n",
 	};
 	const char *text = c->e->arg < array_size(texts) ? texts[c->e->arg] : NULL;
 
@@ -299,6 +308,11 @@ int proc_locks(const struct pseudo_ctx *c, struct buf *b)
 {
 	locks_show(proc_ns(c), b);
 	return 0;
+}
+
+int proc_sysvipc(const struct pseudo_ctx *c, struct buf *b)
+{
+	return c->reader ? sysv_show(c->reader, (int)c->e->arg, b) : -ESRCH;
 }
 
 int64_t proc_self_readlink(const struct pseudo_ctx *c, char *buf, size_t cap)

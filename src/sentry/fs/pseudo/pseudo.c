@@ -169,6 +169,29 @@ static uint32_t pseudo_child_mode(const struct pseudo_entry *e, bool leaf)
 	return e->mode ? e->mode : S_IFREG | 0444;
 }
 
+/* The computed children of a directory, or NULL. */
+static const struct pseudo_dir_ops *pseudo_dir(const struct pseudo_inode *pi)
+{
+	const struct pseudo_entry *e = &pseudo_tables[pi->table]->e[pi->entry];
+
+	return !pi->prefix || strlen(e->path) == pi->prefix ? e->dir : NULL;
+}
+
+static int pseudo_getattr(struct inode *i, struct kstat *st, unsigned query)
+{
+	const struct pseudo_dir_ops *ops = S_ISDIR(i->mode) ? pseudo_dir(PSEUDO(i)) : NULL;
+	struct pseudo_ctx c;
+
+	(void)query;
+	inode_fill_stat(i, st);
+	if (ops && ops->stat) {
+		if (!pseudo_ctx_get(i, &c))
+			ops->stat(&c, st);
+		pseudo_ctx_put(&c);
+	}
+	return 0;
+}
+
 static int pseudo_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
 {
 	struct pseudo_inode *pi = PSEUDO(dir);
@@ -187,8 +210,7 @@ static int pseudo_lookup(struct inode *dir, const char *name, size_t len, struct
 		break;
 	}
 	struct pseudo_ctx c;
-	const struct pseudo_dir_ops *ops =
-		strlen(base) == pi->prefix || !pi->prefix ? t->e[pi->entry].dir : NULL;
+	const struct pseudo_dir_ops *ops = pseudo_dir(pi);
 	if (err == -ENOENT && ops) {
 		err = pseudo_ctx_get(dir, &c);
 		if (!err)
@@ -252,8 +274,7 @@ static int pseudo_iterate(struct file *f, struct dir_emit *e)
 	int64_t first = (int64_t)t->n + 2;
 	if (e->pos < first)
 		e->pos = first;
-	const struct pseudo_dir_ops *ops =
-		strlen(base) == pi->prefix || !pi->prefix ? t->e[pi->entry].dir : NULL;
+	const struct pseudo_dir_ops *ops = pseudo_dir(pi);
 	if (!ops)
 		return 0;
 	struct pseudo_ctx c;
@@ -420,6 +441,7 @@ static int pseudo_setattr(struct inode *i, const struct iattr *a)
 const struct inode_ops pseudo_inode_ops = {
 	.lookup = pseudo_lookup,
 	.revalidate = pseudo_revalidate,
+	.getattr = pseudo_getattr,
 	.readlink = pseudo_readlink,
 	.setattr = pseudo_setattr,
 	.destroy = pseudo_destroy,

@@ -39,6 +39,8 @@ struct pseudo_dir_ops {
 	int (*lookup)(const struct pseudo_ctx *c, const char *name, size_t len, struct inode **out);
 	/* Emits from position e->pos on (2 is the first after dots; static children come first). */
 	int (*iterate)(const struct pseudo_ctx *c, struct file *f, struct dir_emit *e, int64_t base);
+	/* Attributes that follow the content; NULL: none do. */
+	void (*stat)(const struct pseudo_ctx *c, struct kstat *st);
 };
 
 struct pseudo_entry {

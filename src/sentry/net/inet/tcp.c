@@ -209,6 +209,10 @@ static int join_locked(struct sock *s, struct sock *l, struct sock *n)
 	n->uid = l->uid;
 	list_add_tail(&l->acceptq, &n->accept_link);
 	l->acceptq_len++;
+	net_count(net_of(s->net), NC_TCP_ACTIVE, 1);
+	net_count(net_of(s->net), NC_TCP_PASSIVE, 1);
+	net_count(net_of(s->net), NC_TCP_SEGS, 3);
+	net_count(net_of(s->net), NC_BYTES, 3 * 60);
 	return 0;
 }
 
@@ -288,6 +292,8 @@ static int connect_begin(struct sock *s, struct inet_addr *to)
 	mutex_unlock(&s->lock);
 	l = inet_find(n, PROTO_TCP, to, &s->inet->local);
 	r = l ? meet(s, l) : -ECONNREFUSED;
+	if (r == -ECONNREFUSED)
+		net_count(net_of(s->net), NC_TCP_FAILS, 1);
 	if (r && r != -EINPROGRESS) {
 		mutex_lock(&s->lock);
 		s->state = ST_CLOSED;
@@ -444,6 +450,8 @@ static int queue_to_peer(struct sock *s, struct skb *b)
 	} else {
 		s->inet->segs_out++;
 		s->inet->bytes_out += b->len;
+		net_count(net_of(s->net), NC_TCP_SEGS, 1);
+		net_count(net_of(s->net), NC_BYTES, b->len + 52);
 		sock_wake(peer, EPOLLIN | EPOLLRDNORM | (oob ? EPOLLPRI : 0));
 	}
 	sock_put(peer);

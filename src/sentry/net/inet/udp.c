@@ -113,6 +113,7 @@ static void deliver(struct sock *d, struct skb *b, const struct inet_addr *from)
 	if (queued)
 		rxq_add_locked(d, b);
 	mutex_unlock(&d->lock);
+	net_count(net_of(d->net), queued ? NC_UDP_IN : NC_UDP_FULL, 1);
 	if (queued)
 		sock_wake(d, EPOLLIN | EPOLLRDNORM);
 	else
@@ -149,7 +150,11 @@ static int64_t udp_send(struct sock *s, struct uio *u, struct sockmsg *m, int fl
 		return -EFAULT;
 	}
 	source_towards(s, &to, &from);
+	net_count(net_of(s->net), NC_UDP_OUT, 1);
+	net_count(net_of(s->net), NC_BYTES, n + 28);
 	d = inet_find(net_of(s->net), PROTO_UDP, &to, &from);
+	if (!d)
+		net_count(net_of(s->net), NC_UDP_NOPORT, 1);
 	if (d) {
 		deliver(d, b, &from);
 		sock_put(d);
