@@ -290,7 +290,7 @@ static int copy_memory(struct task *c, struct task *t, const struct clone_args_k
 static void discard(struct task *c, struct task *t, bool counted)
 {
 	if (c->mm) {
-		task_put_space(c, c->mm, c->pl, false);
+		task_put_space(c, c->mm, c->pl);
 		c->mm = NULL;
 	}
 	if (c->files)
@@ -467,6 +467,8 @@ int64_t task_clone(struct task *t, const struct clone_args_k *a)
 	nr = task_pid_nr(c, task_pid_ns(t));
 	if (c->proc != t->proc)
 		cpu_timers_update(c->proc);
+	if (vfork)
+		pl_will_block(t->pl);
 	event = vfork ? PTRACE_EVENT_VFORK_ : a->exit_signal != SIGCHLD ? PTRACE_EVENT_CLONE_ : PTRACE_EVENT_FORK_;
 	task_get(c);
 	if (task_start(c)) {

@@ -455,7 +455,7 @@ static void switch_space(struct exec *x)
 	t->pl = x->pl;
 	t->regs_valid = t->regs_dirty = false;
 	if (old)
-		task_put_space(t, old, old_pl, false);
+		task_put_space(t, old, old_pl);
 	vfork_release(t);
 }
 

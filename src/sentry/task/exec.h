@@ -14,7 +14,14 @@ must_check int de_thread(struct task *t);
 /* What must still be done in the old memory: robust futexes, CLONE_CHILD_CLEARTID. */
 void task_leave_mm(struct task *t);
 /* Gives the guest thread and the layout back. */
-void task_put_space(struct task *t, struct mm *mm, pl_thread_t pl, bool wait_gone);
+void task_put_space(struct task *t, struct mm *mm, pl_thread_t pl);
+
+/* retire.c: the end of a space whose last thread has left, with so many bytes mapped. May it come
+ * later? Then space_end must follow with `lags`, else it waits for the memory (R17). Both consume
+ * a reference of mm. */
+must_check bool space_may_lag(uint64_t bytes);
+void space_end(struct mm *mm, pl_thread_t pl, bool lags);
+void space_retire(struct mm *mm, pl_thread_t pl, uint64_t bytes);	/* beside the caller */
 void vfork_release(struct task *t);
 void task_commit_creds_exec(struct task *t, struct cred *c /* consumed */);
 uint64_t signal_frame_max(void);

@@ -16,8 +16,6 @@
 #include "sentry/task/task_i.h"
 #include "sentry/time/time.h"
 
-#define BIG_MEMORY (16ull << 20)
-
 void (*process_sem_exit)(struct task *t);
 void (*tty_session_leader_exit)(struct process *p);
 
@@ -30,34 +28,43 @@ void task_leave_mm(struct task *t)
 	futex_exit_robust(t);
 	futex_clear_tid(t);
 	mm_flights_done(t);
+	pl_will_block(t->pl);	/* it has no more calls to make: its CPU is for others */
 }
 
-void task_put_space(struct task *t, struct mm *mm, pl_thread_t pl, bool wait_gone)
+/* The task gives its guest thread back. The last one of a space keeps it: true, and the caller
+ * ends the space. The layout and its files are gone already then. */
+static bool put_thread(struct task *t, struct mm *mm, pl_thread_t pl)
 {
-	uint32_t busy;
+	uint64_t cpu = pl_thread_cputime(pl);
 	bool last;
 
-	t->usage.utime += pl_thread_cputime(pl) - min(pl_thread_cputime(pl), t->utime_base);
+	t->usage.utime += cpu - min(cpu, t->utime_base);
 	t->utime_base = 0;
 	/* The last one takes the space away, and waits for those that are still giving theirs back. */
 	__atomic_fetch_add(&mm->pl_leaving, 1, __ATOMIC_ACQ_REL);
 	last = __atomic_sub_fetch(&mm->pl_users, 1, __ATOMIC_ACQ_REL) == 0;
 	if (!last)
 		pl_thread_put(pl, false, false);
-	busy = __atomic_sub_fetch(&mm->pl_leaving, 1, __ATOMIC_ACQ_REL);
+	if (!__atomic_sub_fetch(&mm->pl_leaving, 1, __ATOMIC_ACQ_REL) && !last)
+		(void)h_futex_wake(&mm->pl_leaving, 1);
 	if (last) {
 		mutex_lock(&tasks_lock);
 		if (t->proc && t->proc->cpu_space.v == mm->space.v)
 			process_cpu_detach(t->proc);
 		mutex_unlock(&tasks_lock);
-		for (; busy; busy = __atomic_load_n(&mm->pl_leaving, __ATOMIC_ACQUIRE))
-			(void)h_futex_wait(&mm->pl_leaving, busy, NULL);
-		pl_thread_put(pl, true, wait_gone && mm->total_vm > BIG_MEMORY);
-	} else if (!busy) {
-		(void)h_futex_wake(&mm->pl_leaving, 1);
 	}
 	mm_users_put(mm);
-	mm_put(mm);
+	return last;
+}
+
+void task_put_space(struct task *t, struct mm *mm, pl_thread_t pl)
+{
+	uint64_t bytes = mm->total_vm;
+
+	if (put_thread(t, mm, pl))
+		space_retire(mm, pl, bytes);
+	else
+		mm_put(mm);
 }
 
 void vfork_release(struct task *t)
@@ -75,10 +82,10 @@ void vfork_release(struct task *t)
 	}
 }
 
-static void exit_mm(struct task *t)
+/* True when the space is still to be ended. */
+static bool exit_mm(struct task *t, struct mm *mm, pl_thread_t pl)
 {
-	struct mm *mm = t->mm;
-	pl_thread_t pl = t->pl;
+	bool last = false;
 
 	if (mm) {
 		t->usage.maxrss = max(t->usage.maxrss, mm_hiwater(mm));
@@ -89,9 +96,12 @@ static void exit_mm(struct task *t)
 		t->mm = NULL;
 		mutex_unlock(&tasks_lock);
 		t->pl.v = PL_NONE;
-		task_put_space(t, mm, pl, true);
+		last = put_thread(t, mm, pl);
+		if (!last)
+			mm_put(mm);
 	}
 	vfork_release(t);
+	return last;
 }
 
 /* --- the family ---------------------------------------------------------------------------- */
@@ -375,7 +385,10 @@ void task_do_exit(struct task *t)
 	struct files *files;
 	struct fsctx *fs;
 	struct nsproxy *ns;
-	bool last;
+	struct mm *mm = t->mm;
+	pl_thread_t pl = t->pl;
+	uint64_t bytes = mm ? mm->total_vm : 0;
+	bool last, ends, lags;
 
 	task_get(t);
 	ptrace_event_exit(t);
@@ -389,7 +402,10 @@ void task_do_exit(struct task *t)
 		ptimers_drop(t);
 		itimers_drop(p);
 	}
-	exit_mm(t);
+	ends = exit_mm(t, mm, pl);
+	lags = ends && space_may_lag(bytes);
+	if (ends && !lags)
+		space_end(mm, pl, false);
 	if (process_sem_exit)
 		process_sem_exit(t);
 	mutex_lock(&tasks_lock);
@@ -406,6 +422,8 @@ void task_do_exit(struct task *t)
 	task_release_list(&dead);
 	task_put(t);
 	check_all_gone();
+	if (lags)
+		space_end(mm, pl, true);
 }
 
 /* --- exit_group, and the sandbox's end ----------------------------------------------------- */
