@@ -75,6 +75,8 @@ struct mm {
 	struct waitq flight_wq;
 	uint32_t forks_waiting;		/* new memory calls queue behind these (R12) */
 	struct task *forking;		/* the one whose host copy is being made */
+	uint64_t idle_asked;		/* a: ns; when /proc last looked whether its threads run */
+	bool idle;			/* a: they did not */
 	uint64_t seed;			/* layout randomisation: per sandbox (R8) */
 	uint64_t hole_from, hole_max;	/* gap search: start here; largest gap above it */
 };

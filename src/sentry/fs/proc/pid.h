@@ -40,6 +40,6 @@ int proc_map_file_follow(const struct pseudo_ctx *c, struct path *out);
 extern const struct pseudo_dir_ops proc_map_files_dir;
 extern const struct pseudo_dir_ops proc_fd_dir, proc_fdinfo_dir, proc_task_dir, proc_pids_dir;
 
-char proc_state_char(const struct task *t);
+char proc_state_char(struct task *t);
 /* The task's address space with a reference, or NULL (zombie). */
 struct mm *proc_mm_get(const struct pseudo_ctx *c);

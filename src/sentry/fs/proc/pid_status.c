@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "host/event.h"
+#include "host/time.h"
 #include "sentry/core/kheap.h"
 #include "sentry/fs/proc/pid.h"
 #include "sentry/task/rusage.h"
@@ -12,9 +14,49 @@
 
 #define CLOCK_TICK_NS 10000000ull	/* USER_HZ = 100 */
 
-char proc_state_char(const struct task *t)
+/*
+ * A thread in guest code runs, or sleeps in a private futex, which is the host's (R2): nobody tells
+ * us. When the CPU clock of its whole cell stands still for a millisecond, it sleeps. What was found
+ * holds for a while, since `ps` asks for each thread. (A sleeper beside a busy thread shows R.)
+ */
+#define STATE_HOLDS_NS 20000000u
+
+static void pause_us(int64_t us)
+{
+	struct timespec ts = h_timespec(us * 1000);
+	uint32_t word = 0;
+
+	(void)h_futex_wait(&word, 0, &ts);
+}
+
+static char guest_state(struct task *t)
+{
+	struct mm *mm = task_mm_get(t);
+	char c = 'R';
+
+	if (!mm)
+		return c;
+	uint64_t now = now_mono();
+	if (now - __atomic_load_n(&mm->idle_asked, __ATOMIC_RELAXED) >= STATE_HOLDS_NS) {
+		if (current->mm == mm) {	/* our own stub may be spinning for the reply */
+			pl_will_block(current->pl);
+			pause_us(200);
+		}
+		uint64_t before = pl_space_cputime(mm->space);
+		pause_us(1000);
+		__atomic_store_n(&mm->idle, pl_space_cputime(mm->space) == before, __ATOMIC_RELAXED);
+		__atomic_store_n(&mm->idle_asked, now, __ATOMIC_RELAXED);
+	}
+	if (__atomic_load_n(&mm->idle, __ATOMIC_RELAXED))
+		c = 'S';
+	mm_put(mm);
+	return c;
+}
+
+char proc_state_char(struct task *t)
 {
 	switch (__atomic_load_n(&t->state, __ATOMIC_RELAXED)) {
+	case TASK_GUEST: return t == current ? 'R' : guest_state(t);
 	case TASK_SLEEPING: return 'S';
 	case TASK_STOPPED: return 'T';
 	case TASK_TRACED: return 't';
