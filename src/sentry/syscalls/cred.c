@@ -48,195 +48,38 @@ static void fixup_caps(struct cred *n, const struct cred *o)
 		n->cap_effective = n->cap_permitted;
 }
 
-static int commit_uid(struct task *t, struct cred *n)
+enum id_kind { USER, GROUP };
+
+/* The four ids of one kind; user and group ids obey the same rules but for capabilities. */
+struct ids {
+	uint32_t r, e, s, fs;
+};
+
+static struct ids ids_of(const struct cred *c, enum id_kind kind)
 {
-	fixup_caps(n, t->cred);
-	task_commit_creds(t, n);
-	return 0;
+	return kind == USER ? (struct ids){c->uid, c->euid, c->suid, c->fsuid} :
+			      (struct ids){c->gid, c->egid, c->sgid, c->fsgid};
+}
+
+static uint32_t munged(const struct task *t, enum id_kind kind, uint32_t id)
+{
+	const struct user_ns *u = t->cred->user_ns;
+
+	return kind == USER ? user_ns_uid_munged(u, id) : user_ns_gid_munged(u, id);
+}
+
+static bool may_set(const struct task *t, enum id_kind kind)
+{
+	return may(t, kind == USER ? CAP_SETUID : CAP_SETGID);
 }
 
 /* A guest id as a kernel id; KEEP_ID stays. False: not mapped. */
-static bool to_kuid(const struct task *t, uint32_t id, uint32_t *out)
+static bool to_kid(const struct task *t, enum id_kind kind, uint32_t id, uint32_t *out)
 {
-	*out = id == KEEP_ID ? KEEP_ID : user_ns_kuid(t->cred->user_ns, id);
+	const struct user_ns *u = t->cred->user_ns;
+
+	*out = id == KEEP_ID ? KEEP_ID : kind == USER ? user_ns_kuid(u, id) : user_ns_kgid(u, id);
 	return id == KEEP_ID || *out != ID_INVALID;
-}
-
-static bool to_kgid(const struct task *t, uint32_t id, uint32_t *out)
-{
-	*out = id == KEEP_ID ? KEEP_ID : user_ns_kgid(t->cred->user_ns, id);
-	return id == KEEP_ID || *out != ID_INVALID;
-}
-
-int64_t sys_setuid(struct task *t, const struct sysargs *a)
-{
-	const struct cred *o = t->cred;
-	uint32_t id;
-	struct cred *n;
-
-	if (ARG_U32(0) == KEEP_ID || !to_kuid(t, ARG_U32(0), &id))
-		return -EINVAL;
-	if (!may(t, CAP_SETUID) && id != o->uid && id != o->suid)
-		return -EPERM;
-	n = cred_copy(o);
-	if (!n)
-		return -ENOMEM;
-	if (may(t, CAP_SETUID))
-		n->uid = n->suid = id;
-	n->euid = n->fsuid = id;
-	return commit_uid(t, n);
-}
-
-int64_t sys_setgid(struct task *t, const struct sysargs *a)
-{
-	const struct cred *o = t->cred;
-	uint32_t id;
-	struct cred *n;
-
-	if (ARG_U32(0) == KEEP_ID || !to_kgid(t, ARG_U32(0), &id))
-		return -EINVAL;
-	if (!may(t, CAP_SETGID) && id != o->gid && id != o->sgid)
-		return -EPERM;
-	n = cred_copy(o);
-	if (!n)
-		return -ENOMEM;
-	if (may(t, CAP_SETGID))
-		n->gid = n->sgid = id;
-	n->egid = n->fsgid = id;
-	task_commit_creds(t, n);
-	return 0;
-}
-
-int64_t sys_setreuid(struct task *t, const struct sysargs *a)
-{
-	const struct cred *o = t->cred;
-	uint32_t r, e;
-	struct cred *n;
-
-	if (!to_kuid(t, ARG_U32(0), &r) || !to_kuid(t, ARG_U32(1), &e))
-		return -EINVAL;
-	if (!may(t, CAP_SETUID) &&
-	    ((r != KEEP_ID && r != o->uid && r != o->euid) ||
-	     (e != KEEP_ID && e != o->uid && e != o->euid && e != o->suid)))
-		return -EPERM;
-	n = cred_copy(o);
-	if (!n)
-		return -ENOMEM;
-	if (r != KEEP_ID)
-		n->uid = r;
-	if (e != KEEP_ID)
-		n->euid = e;
-	if (r != KEEP_ID || (e != KEEP_ID && e != o->uid))
-		n->suid = n->euid;
-	n->fsuid = n->euid;
-	return commit_uid(t, n);
-}
-
-int64_t sys_setregid(struct task *t, const struct sysargs *a)
-{
-	const struct cred *o = t->cred;
-	uint32_t r, e;
-	struct cred *n;
-
-	if (!to_kgid(t, ARG_U32(0), &r) || !to_kgid(t, ARG_U32(1), &e))
-		return -EINVAL;
-	if (!may(t, CAP_SETGID) &&
-	    ((r != KEEP_ID && r != o->gid && r != o->egid) ||
-	     (e != KEEP_ID && e != o->gid && e != o->egid && e != o->sgid)))
-		return -EPERM;
-	n = cred_copy(o);
-	if (!n)
-		return -ENOMEM;
-	if (r != KEEP_ID)
-		n->gid = r;
-	if (e != KEEP_ID)
-		n->egid = e;
-	if (r != KEEP_ID || (e != KEEP_ID && e != o->gid))
-		n->sgid = n->egid;
-	n->fsgid = n->egid;
-	task_commit_creds(t, n);
-	return 0;
-}
-
-static bool one_of(uint32_t id, uint32_t a, uint32_t b, uint32_t c)
-{
-	return id == KEEP_ID || id == a || id == b || id == c;
-}
-
-int64_t sys_setresuid(struct task *t, const struct sysargs *a)
-{
-	const struct cred *o = t->cred;
-	uint32_t r, e, s;
-	struct cred *n;
-
-	if (!to_kuid(t, ARG_U32(0), &r) || !to_kuid(t, ARG_U32(1), &e) || !to_kuid(t, ARG_U32(2), &s))
-		return -EINVAL;
-	if (!may(t, CAP_SETUID) &&
-	    (!one_of(r, o->uid, o->euid, o->suid) || !one_of(e, o->uid, o->euid, o->suid) ||
-	     !one_of(s, o->uid, o->euid, o->suid)))
-		return -EPERM;
-	n = cred_copy(o);
-	if (!n)
-		return -ENOMEM;
-	if (r != KEEP_ID)
-		n->uid = r;
-	if (e != KEEP_ID)
-		n->euid = e;
-	if (s != KEEP_ID)
-		n->suid = s;
-	n->fsuid = n->euid;
-	return commit_uid(t, n);
-}
-
-int64_t sys_setresgid(struct task *t, const struct sysargs *a)
-{
-	const struct cred *o = t->cred;
-	uint32_t r, e, s;
-	struct cred *n;
-
-	if (!to_kgid(t, ARG_U32(0), &r) || !to_kgid(t, ARG_U32(1), &e) || !to_kgid(t, ARG_U32(2), &s))
-		return -EINVAL;
-	if (!may(t, CAP_SETGID) &&
-	    (!one_of(r, o->gid, o->egid, o->sgid) || !one_of(e, o->gid, o->egid, o->sgid) ||
-	     !one_of(s, o->gid, o->egid, o->sgid)))
-		return -EPERM;
-	n = cred_copy(o);
-	if (!n)
-		return -ENOMEM;
-	if (r != KEEP_ID)
-		n->gid = r;
-	if (e != KEEP_ID)
-		n->egid = e;
-	if (s != KEEP_ID)
-		n->sgid = s;
-	n->fsgid = n->egid;
-	task_commit_creds(t, n);
-	return 0;
-}
-
-static int64_t put3(struct task *t, const struct sysargs *a, uint32_t x, uint32_t y, uint32_t z)
-{
-	if (put_user(t, ARG_UADDR(0), x) || put_user(t, ARG_UADDR(1), y) || put_user(t, ARG_UADDR(2), z))
-		return -EFAULT;
-	return 0;
-}
-
-int64_t sys_getresuid(struct task *t, const struct sysargs *a)
-{
-	const struct cred *c = t->cred;
-	const struct user_ns *u = c->user_ns;
-
-	return put3(t, a, user_ns_uid_munged(u, c->uid), user_ns_uid_munged(u, c->euid),
-		    user_ns_uid_munged(u, c->suid));
-}
-
-int64_t sys_getresgid(struct task *t, const struct sysargs *a)
-{
-	const struct cred *c = t->cred;
-	const struct user_ns *u = c->user_ns;
-
-	return put3(t, a, user_ns_gid_munged(u, c->gid), user_ns_gid_munged(u, c->egid),
-		    user_ns_gid_munged(u, c->sgid));
 }
 
 /* The file system capabilities that go and come with fsuid 0. */
@@ -244,47 +87,145 @@ int64_t sys_getresgid(struct task *t, const struct sysargs *a)
 		 (1ull << CAP_FOWNER) | (1ull << CAP_FSETID) | (1ull << CAP_LINUX_IMMUTABLE) | \
 		 (1ull << CAP_MKNOD) | (1ull << CAP_MAC_OVERRIDE))
 
-int64_t sys_setfsuid(struct task *t, const struct sysargs *a)
+static void fixup_fs_caps(struct cred *n, const struct cred *o)
 {
-	const struct cred *o = t->cred;
-	uint32_t old = user_ns_uid_munged(o->user_ns, o->fsuid), id, root = user_ns_kuid(o->user_ns, 0);
-	struct cred *n;
+	uint32_t root = user_ns_kuid(n->user_ns, 0);
 
-	if (ARG_U32(0) == KEEP_ID || !to_kuid(t, ARG_U32(0), &id))
-		return old;
-	if (id == o->fsuid || (id != o->uid && id != o->euid && id != o->suid && !may(t, CAP_SETUID)))
-		return old;
-	n = cred_copy(o);
+	if (n->securebits & SECURE_NO_SETUID_FIXUP)
+		return;
+	if (o->fsuid == root && n->fsuid != root)
+		n->cap_effective &= ~FS_CAPS;
+	if (o->fsuid != root && n->fsuid == root)
+		n->cap_effective |= n->cap_permitted & FS_CAPS;
+}
+
+/* The task gets these ids; `fixup` adapts the capabilities to new user ids. */
+static int commit_ids(struct task *t, enum id_kind kind, const struct ids *i,
+		      void (*fixup)(struct cred *n, const struct cred *o))
+{
+	struct cred *n = cred_copy(t->cred);
+
 	if (!n)
-		return old;
-	n->fsuid = id;
-	if (!(n->securebits & SECURE_NO_SETUID_FIXUP)) {
-		if (o->fsuid == root && id != root)
-			n->cap_effective &= ~FS_CAPS;
-		if (o->fsuid != root && id == root)
-			n->cap_effective |= n->cap_permitted & FS_CAPS;
+		return -ENOMEM;
+	if (kind == USER) {
+		n->uid = i->r;
+		n->euid = i->e;
+		n->suid = i->s;
+		n->fsuid = i->fs;
+		fixup(n, t->cred);
+	} else {
+		n->gid = i->r;
+		n->egid = i->e;
+		n->sgid = i->s;
+		n->fsgid = i->fs;
 	}
 	task_commit_creds(t, n);
-	return old;
+	return 0;
 }
 
-int64_t sys_setfsgid(struct task *t, const struct sysargs *a)
+static bool one_of(uint32_t id, const struct ids *i)
 {
-	const struct cred *o = t->cred;
-	uint32_t old = user_ns_gid_munged(o->user_ns, o->fsgid), id;
-	struct cred *n;
+	return id == KEEP_ID || id == i->r || id == i->e || id == i->s;
+}
 
-	if (ARG_U32(0) == KEEP_ID || !to_kgid(t, ARG_U32(0), &id))
+static int64_t set_id(struct task *t, enum id_kind kind, const struct sysargs *a)
+{
+	struct ids i = ids_of(t->cred, kind);
+	uint32_t id;
+
+	if (ARG_U32(0) == KEEP_ID || !to_kid(t, kind, ARG_U32(0), &id))
+		return -EINVAL;
+	if (!may_set(t, kind) && id != i.r && id != i.s)
+		return -EPERM;
+	if (may_set(t, kind))
+		i.r = i.s = id;
+	i.e = i.fs = id;
+	return commit_ids(t, kind, &i, fixup_caps);
+}
+
+static int64_t set_re_id(struct task *t, enum id_kind kind, const struct sysargs *a)
+{
+	const struct ids o = ids_of(t->cred, kind);
+	struct ids i = o;
+	uint32_t r, e;
+
+	if (!to_kid(t, kind, ARG_U32(0), &r) || !to_kid(t, kind, ARG_U32(1), &e))
+		return -EINVAL;
+	if (!may_set(t, kind) &&
+	    ((r != KEEP_ID && r != o.r && r != o.e) || !one_of(e, &o)))
+		return -EPERM;
+	if (r != KEEP_ID)
+		i.r = r;
+	if (e != KEEP_ID)
+		i.e = e;
+	if (r != KEEP_ID || (e != KEEP_ID && e != o.r))
+		i.s = i.e;
+	i.fs = i.e;
+	return commit_ids(t, kind, &i, fixup_caps);
+}
+
+static int64_t set_res_id(struct task *t, enum id_kind kind, const struct sysargs *a)
+{
+	const struct ids o = ids_of(t->cred, kind);
+	struct ids i = o;
+	uint32_t id[3];
+
+	for (int k = 0; k < 3; k++)
+		if (!to_kid(t, kind, ARG_U32(k), &id[k]))
+			return -EINVAL;
+	if (!may_set(t, kind) && (!one_of(id[0], &o) || !one_of(id[1], &o) || !one_of(id[2], &o)))
+		return -EPERM;
+	if (id[0] != KEEP_ID)
+		i.r = id[0];
+	if (id[1] != KEEP_ID)
+		i.e = id[1];
+	if (id[2] != KEEP_ID)
+		i.s = id[2];
+	i.fs = i.e;
+	return commit_ids(t, kind, &i, fixup_caps);
+}
+
+static int64_t get_res_id(struct task *t, enum id_kind kind, const struct sysargs *a)
+{
+	const struct ids i = ids_of(t->cred, kind);
+
+	if (put_user(t, ARG_UADDR(0), munged(t, kind, i.r)) ||
+	    put_user(t, ARG_UADDR(1), munged(t, kind, i.e)) ||
+	    put_user(t, ARG_UADDR(2), munged(t, kind, i.s)))
+		return -EFAULT;
+	return 0;
+}
+
+/* Returns the old id, whatever happened: setfsuid(2). */
+static int64_t set_fs_id(struct task *t, enum id_kind kind, const struct sysargs *a)
+{
+	struct ids i = ids_of(t->cred, kind);
+	uint32_t old = munged(t, kind, i.fs), id;
+
+	if (ARG_U32(0) == KEEP_ID || !to_kid(t, kind, ARG_U32(0), &id) || id == i.fs)
 		return old;
-	if (id == o->fsgid || (id != o->gid && id != o->egid && id != o->sgid && !may(t, CAP_SETGID)))
+	if (!one_of(id, &i) && !may_set(t, kind))
 		return old;
-	n = cred_copy(o);
-	if (!n)
-		return old;
-	n->fsgid = id;
-	task_commit_creds(t, n);
+	i.fs = id;
+	(void)!commit_ids(t, kind, &i, fixup_fs_caps);
 	return old;
 }
+
+#define ID_CALL(name, fn, kind)                                                                    \
+	int64_t sys_##name(struct task *t, const struct sysargs *a)                                \
+	{                                                                                          \
+		return fn(t, kind, a);                                                             \
+	}
+ID_CALL(setuid, set_id, USER)
+ID_CALL(setgid, set_id, GROUP)
+ID_CALL(setreuid, set_re_id, USER)
+ID_CALL(setregid, set_re_id, GROUP)
+ID_CALL(setresuid, set_res_id, USER)
+ID_CALL(setresgid, set_res_id, GROUP)
+ID_CALL(getresuid, get_res_id, USER)
+ID_CALL(getresgid, get_res_id, GROUP)
+ID_CALL(setfsuid, set_fs_id, USER)
+ID_CALL(setfsgid, set_fs_id, GROUP)
 
 int64_t sys_getgroups(struct task *t, const struct sysargs *a)
 {
@@ -324,7 +265,7 @@ int64_t sys_setgroups(struct task *t, const struct sysargs *a)
 			return -ENOMEM;
 		rc = copy_in(t, ids, UADDR(a->a[1]), n * sizeof(*ids));
 		for (uint32_t i = 0; i < n && !rc; i++)
-			if (!to_kgid(t, ids[i], &ids[i]) || ids[i] == KEEP_ID)
+			if (!to_kid(t, GROUP, ids[i], &ids[i]) || ids[i] == KEEP_ID)
 				rc = -EINVAL;
 		if (!rc)
 			g = group_list_create(ids, n);

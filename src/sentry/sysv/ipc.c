@@ -78,13 +78,6 @@ int ipc_permitted(struct task *t, const struct ipc_obj *o, uint32_t mode)
 	return 0;
 }
 
-int ipc_owner(struct task *t, const struct ipc_obj *o)
-{
-	if (t->cred->euid == o->cuid || t->cred->euid == o->uid || task_capable(t, CAP_SYS_ADMIN))
-		return 0;
-	return -EPERM;
-}
-
 void ipc_fill(const struct ipc_obj *o, struct l_ipc_perm *p)
 {
 	*p = (struct l_ipc_perm){.key = o->key, .uid = o->uid, .gid = o->gid, .cuid = o->cuid,
@@ -184,11 +177,44 @@ struct ipc_obj *ipc_find_locked(struct sysv *sv, int kind, int32_t id, int *err)
 	return tab->slot[i];
 }
 
-struct ipc_obj *ipc_slot_locked(struct sysv *sv, int kind, int32_t index)
+int ipc_find_permitted_locked(struct task *t, struct sysv *sv, int kind, int32_t id, uint32_t mode,
+			      struct ipc_obj **out)
+{
+	int r;
+
+	*out = ipc_find_locked(sv, kind, id, &r);
+	return *out ? ipc_permitted(t, *out, mode) : r;
+}
+
+int ipc_find_owned_locked(struct task *t, struct sysv *sv, int kind, int32_t id, struct ipc_obj **out)
+{
+	struct ipc_obj *o;
+	int r;
+
+	*out = o = ipc_find_locked(sv, kind, id, &r);
+	if (!o)
+		return r;
+	if (t->cred->euid == o->cuid || t->cred->euid == o->uid || task_capable(t, CAP_SYS_ADMIN))
+		return 0;
+	return -EPERM;
+}
+
+int64_t ipc_find_stat_locked(struct task *t, struct sysv *sv, int kind, int32_t id, bool by_id, bool any,
+			     struct ipc_obj **out)
 {
 	struct ipc_table *tab = &sv->tab[kind];
+	struct ipc_obj *o;
+	int r = -EINVAL;
 
-	return index >= 0 && (uint32_t)index < tab->cap ? tab->slot[index] : NULL;
+	if (by_id)
+		o = ipc_find_locked(sv, kind, id, &r);
+	else
+		o = id >= 0 && (uint32_t)id < tab->cap ? tab->slot[id] : NULL;
+	if (!o)
+		return r;
+	*out = o;
+	r = any ? 0 : ipc_permitted(t, o, 0444);
+	return r || by_id ? r : o->id;
 }
 
 int ipc_max_index_locked(struct sysv *sv, int kind)

@@ -99,9 +99,7 @@ static int send_locked(struct task *t, struct sysv *sv, int32_t id, struct msg *
 	struct waiter w;
 	int r, z = 0;
 
-	o = ipc_find_locked(sv, SYSV_MSG, id, &r);
-	if (o)
-		r = ipc_permitted(t, o, 0222);
+	r = ipc_find_permitted_locked(t, sv, SYSV_MSG, id, 0222, &o);
 	if (r)
 		return r;
 	q = queue_of(o);
@@ -202,9 +200,7 @@ static int receive_locked(struct task *t, struct sysv *sv, int32_t id, uint64_t 
 	struct waiter w;
 	int r, z = 0;
 
-	o = ipc_find_locked(sv, SYSV_MSG, id, &r);
-	if (o)
-		r = ipc_permitted(t, o, 0444);
+	r = ipc_find_permitted_locked(t, sv, SYSV_MSG, id, 0444, &o);
 	if (r)
 		return r;
 	q = queue_of(o);
@@ -289,19 +285,15 @@ static int64_t msg_stat(struct task *t, struct sysv *sv, int32_t id, int cmd, ui
 	struct l_msqid_ds ds;
 	struct ipc_obj *o;
 	int64_t r;
-	int err = -EINVAL;
 
 	mutex_lock(&sv->lock);
-	o = cmd == IPC_STAT_ ? ipc_find_locked(sv, SYSV_MSG, id, &err) : ipc_slot_locked(sv, SYSV_MSG, id);
-	r = o ? (cmd == MSG_STAT_ANY_ ? 0 : ipc_permitted(t, o, 0444)) : err;
-	if (!r) {
+	r = ipc_find_stat_locked(t, sv, SYSV_MSG, id, cmd == IPC_STAT_, cmd == MSG_STAT_ANY_, &o);
+	if (r >= 0) {
 		struct msg_queue *q = queue_of(o);
 		ds = (struct l_msqid_ds){.stime = q->stime, .rtime = q->rtime, .ctime = o->ctime,
 					 .cbytes = q->bytes, .qnum = q->n, .qbytes = q->max_bytes,
 					 .lspid = q->lspid, .lrpid = q->lrpid};
 		ipc_fill(o, &ds.perm);
-		if (cmd != IPC_STAT_)
-			r = o->id;
 	}
 	mutex_unlock(&sv->lock);
 	if (r >= 0 && put_user(t, UADDR(ua), ds))
@@ -345,9 +337,7 @@ static int64_t msg_change(struct task *t, struct sysv *sv, int32_t id, int cmd, 
 	if (cmd == IPC_SET_ && get_user(t, ds, UADDR(ua)))
 		return -EFAULT;
 	mutex_lock(&sv->lock);
-	o = ipc_find_locked(sv, SYSV_MSG, id, &err);
-	if (o)
-		err = ipc_owner(t, o);
+	err = ipc_find_owned_locked(t, sv, SYSV_MSG, id, &o);
 	if (!err && cmd == IPC_SET_ && ds.qbytes > MSGMNB && !task_capable(t, CAP_SYS_RESOURCE))
 		err = -EPERM;
 	if (!err && cmd == IPC_SET_) {

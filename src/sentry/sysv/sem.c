@@ -344,17 +344,13 @@ static int64_t sem_stat(struct task *t, struct sysv *sv, int32_t id, int cmd, ui
 	struct l_semid_ds ds;
 	struct ipc_obj *o;
 	int64_t r;
-	int err = -EINVAL;
 
 	mutex_lock(&sv->lock);
-	o = cmd == IPC_STAT_ ? ipc_find_locked(sv, SYSV_SEM, id, &err) : ipc_slot_locked(sv, SYSV_SEM, id);
-	r = o ? (cmd == SEM_STAT_ANY_ ? 0 : ipc_permitted(t, o, 0444)) : err;
-	if (!r) {
+	r = ipc_find_stat_locked(t, sv, SYSV_SEM, id, cmd == IPC_STAT_, cmd == SEM_STAT_ANY_, &o);
+	if (r >= 0) {
 		ds = (struct l_semid_ds){.otime = set_of(o)->otime, .ctime = o->ctime,
 					 .nsems = set_of(o)->n};
 		ipc_fill(o, &ds.perm);
-		if (cmd != IPC_STAT_)
-			r = o->id;
 	}
 	mutex_unlock(&sv->lock);
 	if (r >= 0 && put_user(t, UADDR(ua), ds))
@@ -488,9 +484,7 @@ static int64_t sem_change(struct task *t, struct sysv *sv, int32_t id, int cmd, 
 	if (cmd == IPC_SET_ && get_user(t, ds, UADDR(ua)))
 		return -EFAULT;
 	mutex_lock(&sv->lock);
-	o = ipc_find_locked(sv, SYSV_SEM, id, &err);
-	if (o)
-		err = ipc_owner(t, o);
+	err = ipc_find_owned_locked(t, sv, SYSV_SEM, id, &o);
 	if (!err && cmd == IPC_SET_) {
 		ipc_set(o, &ds.perm);
 	} else if (!err) {

@@ -261,18 +261,11 @@ static int64_t shm_stat(struct task *t, struct sysv *sv, int32_t id, int cmd, ui
 	struct l_shmid_ds ds;
 	struct ipc_obj *o;
 	int64_t r;
-	int err = -EINVAL;
 
 	mutex_lock(&sv->lock);
-	if (cmd == IPC_STAT_)
-		o = ipc_find_locked(sv, SYSV_SHM, id, &err);
-	else
-		o = ipc_slot_locked(sv, SYSV_SHM, id);
-	r = o ? (cmd == SHM_STAT_ANY_ ? 0 : ipc_permitted(t, o, 0444)) : err;
-	if (!r) {
+	r = ipc_find_stat_locked(t, sv, SYSV_SHM, id, cmd == IPC_STAT_, cmd == SHM_STAT_ANY_, &o);
+	if (r >= 0) {
 		fill(shm_of(o), &ds);
-		if (cmd != IPC_STAT_)
-			r = o->id;
 	}
 	mutex_unlock(&sv->lock);
 	if (r >= 0 && put_user(t, UADDR(ua), ds))
@@ -313,9 +306,7 @@ static int64_t shm_change(struct task *t, struct sysv *sv, int32_t id, int cmd, 
 	if (cmd == IPC_SET_ && get_user(t, ds, UADDR(ua)))
 		return -EFAULT;
 	mutex_lock(&sv->lock);
-	o = ipc_find_locked(sv, SYSV_SHM, id, &err);
-	if (o)
-		err = ipc_owner(t, o);
+	err = ipc_find_owned_locked(t, sv, SYSV_SHM, id, &o);
 	if (!err && cmd == IPC_SET_) {
 		ipc_set(o, &ds.perm);
 	} else if (!err && cmd == IPC_RMID_) {

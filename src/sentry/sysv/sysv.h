@@ -70,12 +70,21 @@ must_check int64_t ipc_get_locked(struct task *t, struct sysv *sv, int kind, int
 must_check int64_t ipc_add_locked(struct task *t, struct sysv *sv, int kind, struct ipc_obj *o, int32_t key,
 				  int flags);
 struct ipc_obj *ipc_find_locked(struct sysv *sv, int kind, int32_t id, int *err);
-struct ipc_obj *ipc_slot_locked(struct sysv *sv, int kind, int32_t index);	/* *_STAT commands */
 int ipc_max_index_locked(struct sysv *sv, int kind);
 void ipc_remove_locked(struct sysv *sv, int kind, struct ipc_obj *o);	/* the table's reference stays */
 /* mode: bits of 0444 / 0222 as in the flags of *get. */
 must_check int ipc_permitted(struct task *t, const struct ipc_obj *o, uint32_t mode);
-must_check int ipc_owner(struct task *t, const struct ipc_obj *o);	/* IPC_SET, IPC_RMID */
+/* The object, if the task has the rights `mode` to it; for IPC_SET and IPC_RMID, if it owns it. */
+must_check int ipc_find_permitted_locked(struct task *t, struct sysv *sv, int kind, int32_t id, uint32_t mode,
+					 struct ipc_obj **out);
+must_check int ipc_find_owned_locked(struct task *t, struct sysv *sv, int kind, int32_t id,
+				     struct ipc_obj **out);
+/*
+ * The object of a STAT command and what the command returns. IPC_STAT names it by id and returns
+ * 0, the others go by index and return the id; `any` asks for no rights.
+ */
+must_check int64_t ipc_find_stat_locked(struct task *t, struct sysv *sv, int kind, int32_t id, bool by_id,
+					bool any, struct ipc_obj **out);
 void ipc_fill(const struct ipc_obj *o, struct l_ipc_perm *p);
 void ipc_set(struct ipc_obj *o, const struct l_ipc_perm *p);
 int64_t ipc_now(void);

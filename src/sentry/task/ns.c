@@ -23,11 +23,6 @@
 	} while (0)
 
 static KCACHE(nsproxy_cache, struct nsproxy, 0);
-static KCACHE(uts_cache, struct uts_ns, 4096);
-static KCACHE(ipc_cache, struct ipc_ns, 4096);
-static KCACHE(net_cache, struct net_ns, 4096);
-static KCACHE(time_cache, struct time_ns, 4096);
-static KCACHE(cgroup_cache, struct cgroup_ns, 4096);
 
 void (*ipc_ns_fini)(struct ipc_ns *ns);
 void (*net_ns_fini)(struct net_ns *ns);
@@ -40,90 +35,53 @@ uint32_t ns_new_inum(void)
 	return NS_INUM_BASE + __atomic_fetch_add(&task_root->next_inum, 1, __ATOMIC_RELAXED);
 }
 
-struct uts_ns *uts_ns_get(struct uts_ns *n)
-{
-	ref_get(&n->ref);
-	return n;
-}
+/*
+ * What namespaces have in common: TYPE_get and TYPE_put of ns.h, and TYPE_new, a namespace with
+ * one reference that belongs to u. `fini` ends what only this kind has; it may be NULL.
+ */
+#define NS_KIND(type, fini)                                                                        \
+	static KCACHE(type##_cache, struct type, 4096);                                            \
+	struct type *type##_get(struct type *n)                                                    \
+	{                                                                                          \
+		ref_get(&n->ref);                                                                  \
+		return n;                                                                          \
+	}                                                                                          \
+	void type##_put(struct type *n)                                                            \
+	{                                                                                          \
+		if (!n || !ref_put(&n->ref))                                                       \
+			return;                                                                    \
+		if (fini)                                                                          \
+			fini(n);                                                                   \
+		user_ns_put(n->user_ns);                                                           \
+		kc_free(&type##_cache, n);                                                         \
+	}                                                                                          \
+	static struct type *type##_new(struct user_ns *u)                                          \
+	{                                                                                          \
+		struct type *n = kc_alloc(&type##_cache);                                          \
+                                                                                                   \
+		if (!n)                                                                            \
+			return NULL;                                                               \
+		ref_init(&n->ref, 1);                                                              \
+		n->inum = ns_new_inum();                                                           \
+		n->user_ns = user_ns_get(u);                                                       \
+		return n;                                                                          \
+	}
 
-struct ipc_ns *ipc_ns_get(struct ipc_ns *n)
-{
-	ref_get(&n->ref);
-	return n;
-}
+static void (*const no_fini)(void *) = NULL;
 
-struct net_ns *net_ns_get(struct net_ns *n)
-{
-	ref_get(&n->ref);
-	return n;
-}
-
-struct time_ns *time_ns_get(struct time_ns *n)
-{
-	ref_get(&n->ref);
-	return n;
-}
-
-struct cgroup_ns *cgroup_ns_get(struct cgroup_ns *n)
-{
-	ref_get(&n->ref);
-	return n;
-}
-
-void uts_ns_put(struct uts_ns *n)
-{
-	if (!n || !ref_put(&n->ref))
-		return;
-	user_ns_put(n->user_ns);
-	kc_free(&uts_cache, n);
-}
-
-void ipc_ns_put(struct ipc_ns *n)
-{
-	if (!n || !ref_put(&n->ref))
-		return;
-	if (ipc_ns_fini)
-		ipc_ns_fini(n);
-	user_ns_put(n->user_ns);
-	kc_free(&ipc_cache, n);
-}
-
-void net_ns_put(struct net_ns *n)
-{
-	if (!n || !ref_put(&n->ref))
-		return;
-	if (net_ns_fini)
-		net_ns_fini(n);
-	user_ns_put(n->user_ns);
-	kc_free(&net_cache, n);
-}
-
-void time_ns_put(struct time_ns *n)
-{
-	if (!n || !ref_put(&n->ref))
-		return;
-	user_ns_put(n->user_ns);
-	kc_free(&time_cache, n);
-}
-
-void cgroup_ns_put(struct cgroup_ns *n)
-{
-	if (!n || !ref_put(&n->ref))
-		return;
-	user_ns_put(n->user_ns);
-	kc_free(&cgroup_cache, n);
-}
+NS_KIND(uts_ns, no_fini)
+NS_KIND(ipc_ns, ipc_ns_fini)
+NS_KIND(net_ns, net_ns_fini)
+NS_KIND(time_ns, no_fini)
+NS_KIND(cgroup_ns, no_fini)
 
 static struct uts_ns *uts_create(struct user_ns *u, struct uts_ns *from)
 {
-	struct uts_ns *n = kc_alloc(&uts_cache);
+	struct uts_ns *n = uts_ns_new(u);
 
 	if (!n)
 		return NULL;
-	ref_init(&n->ref, 1);
 	mutex_init(&n->lock, RANK_PIDMAP);
-	n->inum = ns_new_inum();
-	n->user_ns = user_ns_get(u);
 	if (from) {
 		mutex_lock(&from->lock);
 		__builtin_memcpy(n->nodename, from->nodename, sizeof(n->nodename));
@@ -133,28 +91,11 @@ static struct uts_ns *uts_create(struct user_ns *u, struct uts_ns *from)
 	return n;
 }
 
-static struct ipc_ns *ipc_create(struct user_ns *u)
-{
-	struct ipc_ns *n = kc_alloc(&ipc_cache);
-
-	if (!n)
-		return NULL;
-	ref_init(&n->ref, 1);
-	n->inum = ns_new_inum();
-	n->user_ns = user_ns_get(u);
-	return n;
-}
-
 static struct net_ns *net_create(struct user_ns *u)
 {
-	struct net_ns *n = kc_alloc(&net_cache);
+	struct net_ns *n = net_ns_new(u);
 
-	if (!n)
-		return NULL;
-	ref_init(&n->ref, 1);
-	n->inum = ns_new_inum();
-	n->user_ns = user_ns_get(u);
-	if (net_ns_init && net_ns_init(n)) {
+	if (n && net_ns_init && net_ns_init(n)) {
 		net_ns_put(n);
 		return NULL;
 	}
@@ -163,29 +104,12 @@ static struct net_ns *net_create(struct user_ns *u)
 
 static struct time_ns *time_create(struct user_ns *u, const struct time_ns *from)
 {
-	struct time_ns *n = kc_alloc(&time_cache);
+	struct time_ns *n = time_ns_new(u);
 
-	if (!n)
-		return NULL;
-	ref_init(&n->ref, 1);
-	n->inum = ns_new_inum();
-	n->user_ns = user_ns_get(u);
-	if (from) {
+	if (n && from) {
 		n->mono_offset = from->mono_offset;
 		n->boot_offset = from->boot_offset;
 	}
-	return n;
-}
-
-static struct cgroup_ns *cgroup_create(struct user_ns *u)
-{
-	struct cgroup_ns *n = kc_alloc(&cgroup_cache);
-
-	if (!n)
-		return NULL;
-	ref_init(&n->ref, 1);
-	n->inum = ns_new_inum();
-	n->user_ns = user_ns_get(u);
 	return n;
 }
 
@@ -250,11 +174,11 @@ int nsproxy_copy(struct task *t, uint64_t flags, struct user_ns *u, struct fsctx
 	if (flags & CLONE_NEWUTS)
 		REPLACE(uts, uts_ns_put, uts_create(u, n->uts));
 	if (flags & CLONE_NEWIPC)
-		REPLACE(ipc, ipc_ns_put, ipc_create(u));
+		REPLACE(ipc, ipc_ns_put, ipc_ns_new(u));
 	if (flags & CLONE_NEWNET)
 		REPLACE(net, net_ns_put, net_create(u));
 	if (flags & CLONE_NEWCGROUP)
-		REPLACE(cgroup, cgroup_ns_put, cgroup_create(u));
+		REPLACE(cgroup, cgroup_ns_put, cgroup_ns_new(u));
 	if (flags & CLONE_NEWTIME)
 		REPLACE(time_for_children, time_ns_put, time_create(u, n->time_for_children));
 	if (flags & CLONE_NEWPID) {
@@ -308,11 +232,11 @@ int ns_init_root(const char *hostname, struct mnt_ns *mnt)
 		return -ENOMEM;
 	ref_init(&n->ref, 1);
 	n->uts = uts_create(u, NULL);
-	n->ipc = ipc_create(u);
+	n->ipc = ipc_ns_new(u);
 	n->net = net_create(u);
 	n->time = time_create(u, NULL);
 	n->time_for_children = n->time ? time_ns_get(n->time) : NULL;
-	n->cgroup = cgroup_create(u);
+	n->cgroup = cgroup_ns_new(u);
 	if (!n->uts || !n->ipc || !n->net || !n->time || !n->cgroup)
 		return -ENOMEM;
 	n->pid_for_children = pid_ns_get(task_root->pid_ns);

@@ -129,11 +129,6 @@ must_check int task_setns(struct task *t, struct file *f, uint64_t flags);
 extern struct user_ns *init_user_ns;
 must_check int task_early_init(void);
 
-/* The sandbox's initial user namespace; made by task_early_init, before mounts and files need it
- * for their credentials. task_create_init calls it if nobody has. */
-extern struct user_ns *init_user_ns;
-must_check int task_early_init(void);
-
 /* userns.c */
 /* c is a private copy: it becomes the root of a new namespace (CLONE_NEWUSER). */
 must_check int cred_enter_new_user_ns(struct cred *c);
