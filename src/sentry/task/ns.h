@@ -82,8 +82,6 @@ extern struct task_root *task_root;
 
 /* pid.c */
 must_check int pid_alloc(struct pid_ns *ns, const int32_t *set, uint32_t nset, struct pid **out);
-struct pid *pid_get(struct pid *p);
-void pid_put(struct pid *p);
 void pid_free_number(struct pid *p);		/* the last task has left it */
 struct pid *pid_lookup(struct pid_ns *ns, int32_t nr);	/* a reference, or NULL */
 /* T held for the following. */
@@ -93,8 +91,6 @@ struct task *pid_task(struct pid *p, enum pid_type type);
 bool pid_in_use(const struct pid *p);
 
 must_check int pid_ns_create(struct pid_ns *parent, struct user_ns *u, struct pid_ns **out);
-struct pid_ns *pid_ns_get(struct pid_ns *ns);
-void pid_ns_put(struct pid_ns *ns);
 
 /* ns.c */
 uint32_t ns_new_inum(void);
