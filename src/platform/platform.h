@@ -40,8 +40,12 @@ typedef struct {
 #define PL_GUEST_MIN 0x100000ull
 uint64_t pl_guest_top(void);
 
-/* Where the host's vDSO image lies in every space, beyond the guest's part; 0: nowhere. */
-uint64_t pl_host_vdso(void);
+/* Our vDSO in every space, beyond the guest's part: the image and its size, and before it one page
+ * of data; 0: there is none. */
+#define PL_VVAR_SIZE 0x1000ull
+uint64_t pl_vdso(size_t *size);
+/* The bytes of the image at an address; how many of n there are. */
+must_check size_t pl_vdso_read(void *dst, uint64_t addr, size_t n);
 
 enum pl_event_kind {
 	PL_EV_SYSCALL = 1,	/* nr and args are set; registers may not be complete, see pl_regs */
@@ -133,6 +137,11 @@ struct pl_ids {
 	uint32_t pid, tid, uid, euid, gid, egid;
 };
 void pl_set_ids(pl_thread_t t, const struct pl_ids *ids);
+/* What the space's vDSO adds to CLOCK_MONOTONIC and CLOCK_BOOTTIME. [stub] */
+must_check int pl_set_clocks(pl_thread_t t, int64_t mono_ns, int64_t boot_ns);
+/* The call just reported was made by the host's part of the vDSO, which ours called: it is asked
+ * for the host's clocks. */
+bool pl_called_by_host_vdso(pl_thread_t t);
 /* The ops queued with the last reply are done, as the stub claims; any thread may ask. */
 bool pl_ops_done(pl_thread_t t);
 /* The call being served is about to sleep: the guest thread's stub stops spinning for its reply.

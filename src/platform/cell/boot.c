@@ -86,17 +86,13 @@ static int start_template(int *pid)
 		log_error("cell: start failed: %d, step %u", (int)n, READ_ONCE(t->c->boot_err));
 		return -EIO;
 	}
-	pl.vdso = READ_ONCE(t->c->vdso);	/* no guest has run in it */
+	vdso_found(READ_ONCE(t->c->vdso));	/* no guest has run in it */
+	pl.vdso = !(READ_ONCE(t->c->boot_warn) & 4);
 	/* SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP: since 6.6, and not a condition */
 	(void)!h_ioctl(pl.listener, 0x40082104, 1);
 	if (READ_ONCE(t->c->boot_warn) & 2)
 		pl.boot.no_patch = true;
 	return 0;
-}
-
-uint64_t pl_host_vdso(void)
-{
-	return pl.vdso;
 }
 
 /* Wakes every thread of a dead space. Its process is gone, so that we alone write its words. */

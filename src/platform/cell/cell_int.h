@@ -119,6 +119,8 @@ struct pl_spc {
 	uint64_t cpu_base;	/* CPU time of its former users */
 	uint64_t cpu_last;	/* a */
 	char *ctx_map;		/* our mapping of all its contexts */
+	int64_t mono_ns, boot_ns;	/* o: what its vDSO adds to the clocks */
+	bool own_vdso;		/* its vDSO is not the common one: it is not reused */
 
 	/* the fork that creates it, while pending */
 	uint32_t nonce;		/* L: 0 = not pending */
@@ -140,7 +142,7 @@ struct pl {
 	struct mutex tmpl_lock;	/* the template's thread has one user at a time */
 	struct pl_spc *tmpl;
 	struct pl_thr *tmpl_thr;
-	uint64_t vdso;			/* the host's vDSO image in every cell, 0: none */
+	bool vdso;			/* our vDSO is in every cell */
 	size_t xsize;
 	uint64_t xfeatures;
 	uint32_t stopping;	/* a */
@@ -250,6 +252,10 @@ must_check int64_t copy_in_raw(struct pl_thr *t, void *dst, uint64_t src, size_t
 char *ahead(const struct pl_thr *t, uint64_t src, size_t n);
 must_check int read_page(struct pl_thr *t, uint64_t src);
 must_check int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint16_t *lent);
+
+/* vdso.c */
+void vdso_init(void *vvar);	/* writes data and image, before the first cell maps them */
+void vdso_found(uint64_t host);	/* where the host's image lies in every cell, 0: nowhere */
 
 /* mem.c */
 void mem_close(struct pl_spc *s);

@@ -103,13 +103,19 @@ int pl_mem_open(pl_thread_t id)
 	return 0;
 }
 
+/* The image of the vDSO is private to each cell, so that a debugger may write to it. */
+static bool is_vdso(uint64_t addr, size_t n)
+{
+	return pl.vdso && range_within(addr, n, CELL_GUEST_VDSO, CELL_GUEST_VDSO + CELL_GUEST_VDSO_SIZE);
+}
+
 int64_t pl_space_read(pl_space_t id, void *dst, uint64_t src, size_t n)
 {
 	struct pl_spc *s = spc_of(id);
 
 	if (!s || s->mem_hfd < 0)
 		return s ? -ENXIO : -ESRCH;
-	if (!range_within(src, n, CELL_MIN, CELL_TOP))
+	if (!range_within(src, n, CELL_MIN, CELL_TOP) && !is_vdso(src, n))
 		return -EFAULT;
 	n = (size_t)h_pread(s->mem_hfd, dst, n, (int64_t)src);
 	if ((int64_t)n > 0)
@@ -123,7 +129,9 @@ int64_t pl_space_write(pl_space_t id, uint64_t dst, const void *src, size_t n)
 
 	if (!s || s->mem_hfd < 0)
 		return s ? -ENXIO : -ESRCH;
-	if (!range_within(dst, n, CELL_MIN, CELL_TOP))
+	if (is_vdso(dst, n))
+		s->own_vdso = true;
+	else if (!range_within(dst, n, CELL_MIN, CELL_TOP))
 		return -EFAULT;
 	n = (size_t)h_pwrite(s->mem_hfd, src, n, (int64_t)dst);
 	return (int64_t)n == -EIO ? -EFAULT : (int64_t)n;

@@ -110,7 +110,8 @@ bool pool_recycle(struct pl_spc *s, bool wait_gone)
 {
 	struct pl_thr *t;
 
-	if (__atomic_load_n(&s->dead, __ATOMIC_ACQUIRE) || pl.npool >= PL_POOL_MAX || !s->nhost)
+	if (__atomic_load_n(&s->dead, __ATOMIC_ACQUIRE) || pl.npool >= PL_POOL_MAX || !s->nhost ||
+	    s->own_vdso)
 		return false;
 	t = only_thread(s);
 	if (!t || !run_gate(t))

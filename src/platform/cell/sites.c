@@ -14,7 +14,6 @@
 #include "host/file.h"
 
 #define BUCKETS 4096u
-#define TABLE_SIZE 0x10000u
 #define PL_PATCH_MAX 14		/* ops of a batch, less two */
 
 static struct {
@@ -28,7 +27,7 @@ static struct {
 
 int sites_init(void)
 {
-	size_t size = TABLE_SIZE + CELL_OURS_END - CELL_TRAMP;
+	size_t size = SITES_SIZE;
 	void *p;
 	int fd, r;
 
@@ -44,8 +43,9 @@ int sites_init(void)
 		h_close(fd);
 		return r;
 	}
-	st.table = p;
-	st.tramp = (uint8_t *)p + TABLE_SIZE;
+	st.table = (uint64_t *)(void *)((char *)p + SITES_TABLE);
+	st.tramp = (uint8_t *)p + SITES_TRAMP;
+	vdso_init((char *)p + SITES_VVAR);
 	return fd;
 }
 

@@ -128,6 +128,9 @@ static int new_cell(struct pl_thr *parent, const struct l_regs *regs, struct pl_
 		t->regs = parent->regs;	/* the child's bases are its parent's */
 	}
 	s->lent_ever = parent->s->lent_ever;
+	s->mono_ns = parent->s->mono_ns;
+	s->boot_ns = parent->s->boot_ns;
+	s->own_vdso = parent->s->own_vdso;
 	r = fork_cell(parent, s, t);
 	if (r) {
 		spc_end(s);

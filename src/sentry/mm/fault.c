@@ -168,12 +168,11 @@ int mm_setup_stack(struct task *t, uint64_t size, bool exec_stack, uint64_t *top
 	return 0;
 }
 
-/*
- * The host's own image, which every cell has beyond the guest's part: its functions read the
- * host's clocks without a call. A time namespace with an offset gets none, so that its libc asks.
- */
+/* Our image, which every cell has beyond the guest's part: it reads the clocks without a call. */
 int mm_setup_vdso(struct task *t, uint64_t *vdso)
 {
-	*vdso = task_has_time_offset(t) ? 0 : pl_host_vdso();
+	size_t size;
+
+	*vdso = pl_vdso(&size);
 	return 0;
 }

@@ -105,12 +105,13 @@ static void add_line(struct buf *b, const struct snap *s, struct task *reader)
 	buf_addc(b, '\n');
 }
 
-/* The host's image, which every space has beyond the layout (mm_setup_vdso). */
+/* The image that every space has beyond the layout (mm_setup_vdso). */
 static void add_vdso(struct buf *b, struct task *reader)
 {
-	const uint64_t at = pl_host_vdso();
-	const struct snap vvar = {.start = at - 4 * PAGE_SIZE, .end = at, .flags = VMA_READ | VMA_VVAR};
-	const struct snap vdso = {.start = at, .end = at + 2 * PAGE_SIZE,
+	size_t size;
+	const uint64_t at = pl_vdso(&size);
+	const struct snap vvar = {.start = at - PL_VVAR_SIZE, .end = at, .flags = VMA_READ | VMA_VVAR};
+	const struct snap vdso = {.start = at, .end = at + size,
 				  .flags = VMA_READ | VMA_EXEC | VMA_VDSO};
 
 	if (!at)

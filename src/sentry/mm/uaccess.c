@@ -5,30 +5,18 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include "sentry/mm/mm_int.h"
 #include "sentry/mm/uaccess.h"
 
-#define VDSO_LEN (2 * PAGE_SIZE)
-
 enum dir { IN, OUT };
 
-/* The vDSO lies beyond the layout (mm_setup_vdso); its image is the one that we have ourselves. */
+/* The vDSO lies beyond the layout (mm_setup_vdso); its image is ours. */
 static uint64_t vdso_prefix(uint64_t addr, uint64_t n)
 {
-	const uint64_t at = pl_host_vdso();
+	size_t size;
+	const uint64_t at = pl_vdso(&size);
 
-	if (!at || addr < at || addr - at >= VDSO_LEN || !getauxval(AT_SYSINFO_EHDR))
-		return 0;
-	return min(n, VDSO_LEN - (addr - at));
-}
-
-static int64_t vdso_copy(void *dst, uint64_t addr, uint64_t n)
-{
-	const char *own = (const char *)getauxval(AT_SYSINFO_EHDR);
-
-	memcpy(dst, own + (addr - pl_host_vdso()), n);
-	return (int64_t)n;
+	return at && addr >= at && addr - at < size ? min(n, size - (addr - at)) : 0;
 }
 
 /* How much of the range may be copied now; grows the stack when it starts in its growth zone. */
@@ -70,7 +58,7 @@ static int64_t copy(struct task *t, void *buf, uint64_t addr, uint64_t n, enum d
 		if (!ok)
 			break;
 		if (d == IN && addr + done >= t->mm->task_top)
-			r = vdso_copy((char *)buf + done, addr + done, ok);
+			r = (int64_t)pl_vdso_read((char *)buf + done, addr + done, ok);
 		else if (d == IN)
 			r = pl_copy_in(t->pl, (char *)buf + done, addr + done, ok);
 		else
@@ -225,11 +213,15 @@ static bool forced_write_ok(struct mm *mm, uint64_t addr, uint64_t n)
 
 int64_t mm_peek(struct mm *mm, void *dst, uint64_t src, size_t n, bool force)
 {
-	uint64_t ok = mm_range_prefix(mm, src, n, peek_need(false, force));
+	uint64_t ok = mm_range_prefix(mm, src, n, peek_need(false, force)), image = vdso_prefix(src, n);
 	int64_t r;
 
 	if (!n)
 		return 0;
+	if (image) {
+		r = pl_space_read(mm->space, dst, src, image);
+		return r > 0 ? r : (int64_t)pl_vdso_read(dst, src, image);
+	}
 	if (!ok)
 		return -EFAULT;
 	r = pl_space_read(mm->space, dst, src, ok);
@@ -250,7 +242,9 @@ int64_t mm_poke(struct mm *mm, uint64_t dst, const void *src, size_t n, bool for
 
 	if (!n)
 		return 0;
-	if (!ok || (force && !forced_write_ok(mm, dst, ok)))
+	if (force && vdso_prefix(dst, n))
+		ok = vdso_prefix(dst, n);
+	else if (!ok || (force && !forced_write_ok(mm, dst, ok)))
 		return -EFAULT;
 	r = pl_space_write(mm->space, dst, src, ok);
 	return r > 0 ? r : -EFAULT;

@@ -43,6 +43,15 @@ static void tell_affinity(struct task *t)
 		pl_set_affinity(t->pl, t->affinity, sizeof(t->affinity));
 }
 
+/* Its vDSO reads the clocks of its time namespace. */
+static void tell_clocks(struct task *t)
+{
+	const struct time_ns *tn = t->ns ? t->ns->time : NULL;
+
+	if (tn && pl_set_clocks(t->pl, tn->mono_offset, tn->boot_offset) == -ENOMEM)
+		task_exit_self(t, SIGKILL);	/* it would be told a wrong time */
+}
+
 void task_tell_ids(struct task *t)
 {
 	struct pl_ids ids;
@@ -51,8 +60,10 @@ void task_tell_ids(struct task *t)
 	pl_set_ids(t->pl, told ? &ids : NULL);
 	if (t->told_pl != t->pl.v)
 		tell_affinity(t);
+	tell_clocks(t);
 	t->told_pl = t->pl.v;
 	t->told_cred = t->cred;
+	t->told_ns = t->ns;
 	t->told_slow = t->ptrace || t->seccomp_mode;
 }
 

@@ -197,11 +197,7 @@ static int copy_ns(struct task *c, struct task *t, uint64_t flags)
 	rc = nsproxy_copy(t, flags & NS_FLAGS, u, c->fs, &n);
 	if (rc)
 		return rc;
-	if (n->time != n->time_for_children) {
-		time_ns_put(n->time);
-		n->time = time_ns_get(n->time_for_children);
-		n->time->frozen = true;
-	}
+	nsproxy_join_time(n);
 	c->ns = n;
 	return 0;
 }

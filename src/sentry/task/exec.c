@@ -31,6 +31,7 @@ struct exec {
 	struct file *interp_file;	/* owned */
 	struct elf_image im, interp;
 	struct cred *cred;		/* owned */
+	struct nsproxy *ns;		/* owned: its time namespace changes; else NULL */
 	bool secure, unreadable;
 	/* argv after scripts: front[nfront] replaces the caller's argv[0] */
 	char *front[SCRIPT_DEPTH * 3];
@@ -523,6 +524,8 @@ static void commit(struct exec *x)
 	if (x->secure || x->cred->euid != t->cred->euid)
 		t->pdeath_signal = 0;
 	task_commit_creds_exec(t, steal(x->cred));
+	if (x->ns)
+		task_set_ns(t, steal(x->ns));
 	t->proc->did_exec = true;
 	mutex_lock(&tasks_lock);
 	t->proc->exit_signal = SIGCHLD;
@@ -553,11 +556,16 @@ static int prepare(struct exec *x)
 		rc = pl_space_create(&x->space, &x->pl) ? -ENOMEM : 0;
 	if (!rc)
 		rc = mm_create(x->space, &x->mm);
+	if (!rc && t->ns->time != t->ns->time_for_children)
+		rc = nsproxy_copy(t, 0, t->cred->user_ns, t->fs, &x->ns);
+	if (!rc && x->ns)
+		nsproxy_join_time(x->ns);
 	return rc;
 }
 
 static void cleanup(struct exec *x)
 {
+	nsproxy_put(x->ns);
 	if (x->mm)
 		mm_put(x->mm);
 	if (x->pl.v != PL_NONE)

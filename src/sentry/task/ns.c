@@ -154,6 +154,16 @@ static struct nsproxy *nsproxy_dup(struct nsproxy *old)
 	return n;
 }
 
+/* What was made for children is the process's own: after fork, exec and setns. */
+void nsproxy_join_time(struct nsproxy *n)
+{
+	if (n->time == n->time_for_children)
+		return;
+	time_ns_put(n->time);
+	n->time = time_ns_get(n->time_for_children);
+	n->time->frozen = true;
+}
+
 #define REPLACE(field, put, made)                                                                  \
 	do {                                                                                       \
 		__typeof__(n->field) new_ = (made);                                                \

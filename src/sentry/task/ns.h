@@ -104,6 +104,7 @@ struct net_ns *net_ns_get(struct net_ns *n);
 struct time_ns *time_ns_get(struct time_ns *n);
 struct cgroup_ns *cgroup_ns_get(struct cgroup_ns *n);
 void task_set_ns(struct task *t, struct nsproxy *n /* consumed */);
+void nsproxy_join_time(struct nsproxy *n);
 struct nsproxy *nsproxy_get(struct nsproxy *n);
 void nsproxy_put(struct nsproxy *n);
 /* A copy with the namespaces of `flags` (CLONE_NEW*) made new. */

@@ -274,6 +274,7 @@ static void swap_ns(struct nsproxy *n, int type, void *ns)
 	case CLONE_NEWTIME:
 		time_ns_put(n->time_for_children);
 		n->time_for_children = time_ns_get(ns);
+		nsproxy_join_time(n);
 		return;
 	}
 }
@@ -295,6 +296,8 @@ static int enter(struct task *t, int type, void *ns, struct user_ns *owner)
 		if (!p)
 			return -EINVAL;
 	}
+	if (type == CLONE_NEWTIME && t->proc->nr_threads > 1)
+		return -EUSERS;
 	err = nsproxy_copy(t, 0, t->cred->user_ns, t->fs, &n);
 	if (!err && type == CLONE_NEWNS) {
 		err = enter_mnt(t, ns);

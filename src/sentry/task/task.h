@@ -288,6 +288,7 @@ struct task {
 	struct l_timespec sleep_left;
 	uint32_t told_pl;		/* o: what the platform was told last, cells.c */
 	const struct cred *told_cred;	/* compared only */
+	const struct nsproxy *told_ns;	/* compared only */
 	bool told_slow;
 	struct mm_batch *mm_batch;	/* o: memory calls that exec collects */
 	uint32_t mm_flights;		/* o: memory calls queued behind the last reply (mm/flight.c) */

@@ -88,7 +88,7 @@ static int cpu_clock_read(struct task *t, int clock, uint64_t *ns)
 	return 0;
 }
 
-static int64_t ns_offset(struct task *t, int clock)
+int64_t clock_ns_offset(struct task *t, int clock)
 {
 	const struct time_ns *tn = t->ns ? t->ns->time : NULL;
 
@@ -123,7 +123,7 @@ int clock_read(struct task *t, int clock, uint64_t *ns)
 	case CLOCK_MONOTONIC_COARSE:
 	case CLOCK_BOOTTIME:
 	case CLOCK_TAI:
-		*ns = (uint64_t)(h_clock_ns(clock) + ns_offset(t, clock));
+		*ns = (uint64_t)(h_clock_ns(clock) + clock_ns_offset(t, clock));
 		return 0;
 	default:	/* the alarm clocks too: there is no real-time clock device */
 		return -EINVAL;
@@ -166,7 +166,7 @@ int clock_timer_base(struct task *t, int clock)
 
 uint64_t clock_to_host(struct task *t, int base, uint64_t ns)
 {
-	int64_t off = ns_offset(t, base);
+	int64_t off = clock_ns_offset(t, base);
 
 	if (off >= 0)
 		return ns > (uint64_t)off ? ns - (uint64_t)off : 0;

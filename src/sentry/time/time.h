@@ -19,6 +19,8 @@ static inline struct l_timespec ns_to_ts(uint64_t ns)
 must_check int ts_to_ns(const struct l_timespec *ts, uint64_t *ns);
 must_check int tv_to_ns(const struct l_timeval *tv, uint64_t *ns);
 /* The time of a clock as the task sees it (time namespace, CPU clocks of other processes). */
+/* What its time namespace adds to a clock, ns. */
+int64_t clock_ns_offset(struct task *t, int clock);
 must_check int clock_read(struct task *t, int clock, uint64_t *ns);
 must_check int clock_resolution(struct task *t, int clock, uint64_t *ns);
 /* The host clock that a settable timer of `clock` runs on: MONOTONIC, REALTIME, BOOTTIME, TAI;

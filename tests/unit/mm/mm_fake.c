@@ -16,7 +16,13 @@ uint64_t pl_guest_top(void)
 	return 0x7fe000000000;
 }
 
-uint64_t pl_host_vdso(void)
+uint64_t pl_vdso(size_t *size)
+{
+	*size = 0;
+	return 0;
+}
+
+size_t pl_vdso_read(void *dst, uint64_t addr, size_t n)
 {
 	return 0;
 }

@@ -158,12 +158,16 @@ static void boot_on_context(struct cell_ctx *c, uint64_t arg)
 	if (SYS(__NR_dup2, 0, CELL_FD_PROC) != CELL_FD_PROC)
 		c->boot_warn |= 1;
 	SYS(__NR_close, 0);
-	if (SYS(__NR_mmap, CELL_TABLE, 0x10000, 1, 0x11, CELL_FD_SITES, 0) != CELL_TABLE ||
+	if (SYS(__NR_mmap, CELL_TABLE, 0x10000, 1, 0x11, CELL_FD_SITES, SITES_TABLE) != CELL_TABLE ||
 	    SYS(__NR_mmap, CELL_TRAMP, CELL_OURS_END - CELL_TRAMP, 5, 0x11, CELL_FD_SITES,
-		0x10000) != CELL_TRAMP)
+		SITES_TRAMP) != CELL_TRAMP)
 		c->boot_warn |= 2;
-	SYS(__NR_close, CELL_FD_SITES);
 	c->vdso = clear_space(vdso, stack_end);
+	if (SYS(__NR_mmap, CELL_VVAR, PAGE, 1, 0x11, CELL_FD_SITES, SITES_VVAR) != CELL_VVAR ||
+	    SYS(__NR_mmap, CELL_GUEST_VDSO, CELL_GUEST_VDSO_SIZE, 5, 0x12, CELL_FD_SITES,
+		SITES_VDSO) != CELL_GUEST_VDSO)
+		c->boot_warn |= 4;
+	SYS(__NR_close, CELL_FD_SITES);
 	set_handlers(c);
 	__asm__ volatile("wrgsbase %0" ::"r"(c));
 	c->boot_helper = 1;

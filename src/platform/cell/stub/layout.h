@@ -9,7 +9,8 @@
  *	0x100000 - TOP		the guest
  *	TOP - TOP+GUARD		nothing, ever
  *	CTX_BASE		one context of 64 KiB per guest thread
- *	VDSO			the host's vvar and vdso
+ *	VVAR			our vDSO, which the guest knows: a page of data and the image
+ *	VDSO			the host's vvar and vdso, which ours calls
  *
  * TOP leaves room for the shadow layouts of ASan, TSan (its high application range starts at
  * 0x7e8000000000) and MSan. The filter admits requests with addr < TOP and len < GUARD, so TOP,
@@ -29,7 +30,17 @@
 #define CELL_CTX_SIZE	0x10000
 #define CELL_CTX_MAX	8192
 #define CELL_CTX_SPAN	0x20000000
+#define CELL_VVAR	0x7ff700000000
+#define CELL_GUEST_VDSO	0x7ff700001000
+#define CELL_GUEST_VDSO_SIZE 0x1000
 #define CELL_VDSO	0x7ff800000000
+
+/* Offsets in the file that the tables of patched sites are mapped from. */
+#define SITES_TABLE	0
+#define SITES_TRAMP	0x10000
+#define SITES_VVAR	(SITES_TRAMP + CELL_OURS_END - CELL_TRAMP)
+#define SITES_VDSO	(SITES_VVAR + 0x1000)
+#define SITES_SIZE	(SITES_VDSO + CELL_GUEST_VDSO_SIZE)
 
 /* Inside a context */
 #define CTX_ALTSTACK	0x1000

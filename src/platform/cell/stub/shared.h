@@ -63,7 +63,7 @@ struct cell_ctx {
 	uint32_t htid;		/* CLONE_PARENT_SETTID of this thread */
 	uint32_t boot_listener;	/* descriptor + 1, or -errno */
 	uint32_t boot_helper;
-	uint32_t boot_err, boot_warn;	/* warn 1: no /proc, 2: no trampolines */
+	uint32_t boot_err, boot_warn;	/* warn 1: no /proc, 2: no trampolines, 4: no vDSO */
 	uint64_t vdso;		/* where the host's vdso image lies, 0 = nowhere */
 	uint64_t pre_addr;
 

@@ -4,7 +4,9 @@
 #include <limits.h>
 #include <string.h>
 #include <linux/capability.h>
+#include <time.h>
 
+#include "host/time.h"
 #include "sentry/core/kheap.h"
 #include "sentry/fs/proc/pid.h"
 #include "sentry/task/ns.h"
@@ -295,21 +297,113 @@ int64_t proc_pid_setgroups_store(const struct pseudo_ctx *c, char *text, size_t 
 	return r;
 }
 
+/* --- offsets of the clocks in a time namespace --------------------------------------------------------- */
+
+static int64_t floor_sec(int64_t ns)
+{
+	return ns / 1000000000 - (ns % 1000000000 < 0);
+}
+
+static void timens_line(struct buf *b, const char *name, int64_t ns)
+{
+	buf_fmt(b, "%-10s %10lld %9lld\n", name, (long long)floor_sec(ns),
+		(long long)(ns - floor_sec(ns) * 1000000000));
+}
+
 int proc_pid_timens(const struct pseudo_ctx *c, struct buf *b)
 {
 	const struct time_ns *ns = c->task->ns ? c->task->ns->time_for_children : NULL;
-	int64_t mono = ns ? ns->mono_offset : 0, boot = ns ? ns->boot_offset : 0;
 
-	buf_fmt(b, "monotonic  %10lld %9lld\nboottime   %10lld %9lld\n", (long long)(mono / 1000000000),
-		(long long)(mono % 1000000000), (long long)(boot / 1000000000),
-		(long long)(boot % 1000000000));
+	timens_line(b, "monotonic", ns ? ns->mono_offset : 0);
+	timens_line(b, "boottime", ns ? ns->boot_offset : 0);
+	return 0;
+}
+
+/* The next word of the line at *p, ended with a NUL; NULL at the line's end. */
+static char *next_word(char **p)
+{
+	char *w;
+
+	while (**p == ' ' || **p == '\t')
+		++*p;
+	if (!**p)
+		return NULL;
+	w = *p;
+	while (**p && **p != ' ' && **p != '\t')
+		++*p;
+	if (**p)
+		*(*p)++ = 0;
+	return w;
+}
+
+/* "monotonic SECONDS NANOSECONDS": the clock and its offset. */
+static int timens_parse(char *line, int *clock, int64_t *sec, int64_t *nsec)
+{
+	char *w[3];
+
+	for (int i = 0; i < 3; i++) {
+		w[i] = next_word(&line);
+		if (!w[i])
+			return -EINVAL;
+	}
+	if (next_word(&line) || proc_parse_i64(w[1], sec) || proc_parse_i64(w[2], nsec))
+		return -EINVAL;
+	if (!strcmp(w[0], "monotonic") || !strcmp(w[0], "1"))
+		*clock = CLOCK_MONOTONIC;
+	else if (!strcmp(w[0], "boottime") || !strcmp(w[0], "7"))
+		*clock = CLOCK_BOOTTIME;
+	else
+		return -EINVAL;
+	return *nsec < 0 || *nsec > 999999999 ? -EINVAL : 0;
+}
+
+/* As Linux: the clock stays positive and far from its end. */
+static int timens_range(int clock, int64_t sec)
+{
+	const int64_t max = INT64_MAX / 1000000000;
+	int64_t now = h_clock_ns(clock) / 1000000000;
+
+	if (sec > max || sec < -max || now + sec < 0 || now + sec > max / 2)
+		return -ERANGE;
 	return 0;
 }
 
 int64_t proc_pid_timens_store(const struct pseudo_ctx *c, char *text, size_t n)
 {
-	(void)c, (void)text, (void)n;
-	return -EPERM;
+	struct time_ns *ns = c->task->ns ? c->task->ns->time_for_children : NULL;
+	int64_t sec, nsec, off[2] = {0, 0};
+	int clock, lines = 0, err = 0;
+	bool set[2] = {false, false};
+	char *end;
+
+	(void)n;
+	for (; *text; text = end) {
+		end = text + strcspn(text, "\n");
+		if (*end)
+			*end++ = 0;
+		err = ++lines > 2 ? -EINVAL : timens_parse(text, &clock, &sec, &nsec);
+		if (err)
+			return err;
+		set[clock == CLOCK_BOOTTIME] = true;
+		if (timens_range(clock, sec))
+			err = -ERANGE;
+		else
+			off[clock == CLOCK_BOOTTIME] = sec * 1000000000 + nsec;
+	}
+	if (!lines)
+		return -EINVAL;
+	if (!ns || !cred_ns_capable(c->reader->cred, ns->user_ns, CAP_SYS_TIME))
+		return -EPERM;
+	if (err)
+		return err;
+	mutex_lock(&tasks_lock);
+	err = ns->frozen ? -EACCES : 0;
+	if (!err && set[0])
+		ns->mono_offset = off[0];
+	if (!err && set[1])
+		ns->boot_offset = off[1];
+	mutex_unlock(&tasks_lock);
+	return err;
 }
 
 int proc_pid_timers(const struct pseudo_ctx *c, struct buf *b)
