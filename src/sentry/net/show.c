@@ -136,6 +136,10 @@ static void show_unix(struct net *n, struct buf *b)
 	kfree(found);
 }
 
+#define ADDRS4 "local_address rem_address   st "
+#define ADDRS6 "local_address                         remote_address                        st "
+#define QUEUES "tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops"
+
 static const struct {
 	const char *name, *text;
 } fixed[] = {
@@ -145,18 +149,17 @@ static const struct {
 	{"arp", "IP address       HW type     Flags       HW address            Mask     Device\n"},
 	{"if_inet6", "00000000000000000000000000000001 01 80 10 80       lo\n"},
 	{"packet", "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"},
-	{"raw", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid "
-		" timeout inode ref pointer drops\n"},
+	{"raw", "  sl  " ADDRS4 QUEUES "\n"},
 	{"netlink", "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    "
 		    "Drops    Inode\n"},
 	{"protocols", "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io "
 		      "in de sh ss gs se re bi br ha uh gp em\n"},
 	{"ipv6_route", ""},
-	{"raw6", "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"},
-	{"icmp", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops             \n"},
-	{"icmp6", "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"},
-	{"udplite", "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops            \n"},
-	{"udplite6", "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"},
+	{"raw6", "  sl  " ADDRS6 QUEUES "\n"},
+	{"icmp", "  sl  " ADDRS4 QUEUES "             \n"},
+	{"icmp6", "  sl  " ADDRS6 QUEUES "\n"},
+	{"udplite", "   sl  " ADDRS4 QUEUES "            \n"},
+	{"udplite6", "  sl  " ADDRS6 QUEUES "\n"},
 	{"anycast6", ""},
 	{"dev_mcast", ""},
 	{"mcfilter", "Idx Device        MCA        SRC    INC    EXC\n"},

@@ -258,8 +258,8 @@ int sysv_show(struct task *t, int kind, struct buf *b)
 		[SYSV_SHM] = "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  "
 			     "cgid      atime      dtime      ctime                   rss                  swap\n",
 		[SYSV_SEM] = "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n",
-		[SYSV_MSG] = "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      "
-			     "stime      rtime      ctime\n",
+		[SYSV_MSG] = "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  "
+			     "cgid      stime      rtime      ctime\n",
 	};
 	static void (*const parts[])(const struct ipc_obj *o, struct buf *b, bool after) = {
 		[SYSV_SHM] = sysv_shm_show, [SYSV_SEM] = sysv_sem_show, [SYSV_MSG] = sysv_msg_show,
