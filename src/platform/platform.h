@@ -208,7 +208,11 @@ must_check int64_t pl_space_write(pl_space_t s, uint64_t dst, const void *src, s
 
 /* --- memory layout, carried out by the stopped thread t ------------------------------------ */
 
-enum pl_op_kind { PL_OP_MAP_ANON, PL_OP_MAP_FILE, PL_OP_UNMAP, PL_OP_PROTECT, PL_OP_ADVISE, PL_OP_MREMAP };
+enum pl_op_kind {
+	PL_OP_MAP_ANON, PL_OP_MAP_FILE, PL_OP_UNMAP, PL_OP_PROTECT, PL_OP_ADVISE, PL_OP_MREMAP,
+	PL_OP_ZERO,		/* addr, len: clears bytes */
+	PL_OP_WRITE,		/* the same from `off` in the window of pl_bounce */
+};
 
 struct pl_op {
 	enum pl_op_kind kind;
@@ -229,5 +233,5 @@ must_check int pl_op(pl_thread_t t, const struct pl_op *op);
 must_check int pl_ops(pl_thread_t t, const struct pl_op *ops, unsigned n);
 /* Attaches the op to the next pl_run, before the guest resumes: no extra round trip. A failure
  * comes back as PL_EV_OPFAIL. At most PL_OPS_MAX may be queued; -EAGAIN when full (use pl_op). */
-#define PL_OPS_MAX 8
+#define PL_OPS_MAX 16
 must_check int pl_op_queue(pl_thread_t t, const struct pl_op *op);

@@ -83,7 +83,7 @@ void thr_state_locked(struct pl_thr *t, enum thr_state state)
 	if (!d)
 		return;
 	__atomic_add_fetch(&t->s->nlive, (uint32_t)d, __ATOMIC_SEQ_CST);
-	if (d < 0)
+	if (d < 0 && __atomic_load_n(&t->s->live_waited, __ATOMIC_SEQ_CST))
 		(void)h_futex_wake(&t->s->nlive, INT32_MAX);
 }
 

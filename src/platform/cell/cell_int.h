@@ -53,7 +53,7 @@ struct pl_thr {
 	struct pl_order orders[PL_ORDERS_MAX];	/* L */
 	uint32_t norders, order_next;		/* L */
 	uint32_t used;		/* a: orders of this reply that were used up; a private futex */
-	uint32_t busy;		/* L: the notary uses an order's file right now */
+	uint32_t busy;		/* a: the notary uses an order's file right now; 2: its owner waits */
 
 	struct {
 		uint64_t dst;
@@ -94,7 +94,12 @@ struct pl_thr {
 	uint64_t cpu_base;	/* of its host thread when its guest thread began */
 	bool cpu_rebase;	/* the base is unknown: the next reading goes on from cpu_ns */
 	struct pl_op queue[PL_OPS_MAX];
+	uint8_t ncalls[PL_OPS_MAX];	/* host calls of each when it was composed */
 	uint32_t nqueue;
+	struct {
+		int err;		/* 0: nothing failed */
+		uint64_t addr, len;
+	} op_failed;			/* of the queue, run before its time */
 };
 
 struct pl_spc {
@@ -107,6 +112,7 @@ struct pl_spc {
 	uint32_t threads;	/* L: list head, index + 1 */
 	uint32_t nthreads;	/* L */
 	uint32_t nlive;		/* a, written under L: threads with an owner; a private futex */
+	uint32_t live_waited;	/* a: its last thread waits for the others to be given back */
 	uint32_t nrunning;	/* a: its threads that may be in guest code */
 	uint32_t patching;	/* a: nobody enters guest code now; a private futex */
 	uint32_t nhost;		/* L: host threads, counted by the notary: a fact, not a claim */
@@ -211,6 +217,8 @@ uint32_t puts_compose(struct pl_thr *t);
 /* Some ops were run, `done` of `nput` queued copies among them; true if one of those failed. */
 bool puts_done(struct pl_thr *t, uint32_t nput, uint32_t done);
 void stub_post(struct pl_thr *t, uint32_t act, uint32_t nops);
+/* The queued ops now, since memory is about to be looked at: 0 or -ESRCH. */
+must_check int queue_run(struct pl_thr *t);
 int64_t op_result(struct pl_thr *t, uint32_t i);
 
 /* sites.c */
@@ -251,7 +259,10 @@ void set_op(struct pl_thr *t, uint32_t i, uint32_t kind, uint32_t nr, uint64_t a
 must_check int64_t copy_in_raw(struct pl_thr *t, void *dst, uint64_t src, size_t n);
 char *ahead(const struct pl_thr *t, uint64_t src, size_t n);
 must_check int read_page(struct pl_thr *t, uint64_t src);
-must_check int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint16_t *lent);
+/* Lays ops out as calls of the next reply, *calls of them. *lent is the number lent for their files,
+ * 0: none; it is the caller's to give back. */
+must_check int ops_compose(struct pl_thr *t, const struct pl_op *ops, uint32_t n, uint32_t *calls,
+			   uint16_t *lent);
 
 /* vdso.c */
 void vdso_init(void *vvar);	/* writes data and image, before the first cell maps them */

@@ -73,6 +73,8 @@ int pl_mem_open(pl_thread_t id)
 		return -ESRCH;
 	if (t->s->mem_hfd >= 0)
 		return 0;
+	if (t->nqueue && queue_run(t))
+		return -ESRCH;
 	if (t->nput && stub_run(t, 0) < 0)	/* the window is needed */
 		return -ESRCH;
 	fd = ordered(t, SYS_openat, open_a, 4, 0, -1);

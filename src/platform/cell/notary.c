@@ -27,12 +27,11 @@ void orders_end(struct pl_thr *t)
 	t->norders = 0;
 	t->order_next = 0;
 	__atomic_store_n(&t->used, 0, __ATOMIC_RELAXED);
-	while ((busy = __atomic_load_n(&t->busy, __ATOMIC_ACQUIRE))) {
-		mutex_unlock(&pl.lock);
-		(void)h_futex_wait(&t->busy, busy, NULL);
-		mutex_lock(&pl.lock);
-	}
 	mutex_unlock(&pl.lock);
+	while ((busy = __atomic_load_n(&t->busy, __ATOMIC_ACQUIRE)))
+		if (busy == 2 || __atomic_compare_exchange_n(&t->busy, &busy, 2, false,
+							     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			(void)h_futex_wait(&t->busy, 2, NULL);
 }
 
 static uint16_t lent_try(struct pl_spc *s)
@@ -175,7 +174,7 @@ static int judge(const struct seccomp_notif *n)
 		o = t->orders[t->order_next++];
 		r = 0;
 		if (o.lent) {
-			t->busy = 1;
+			__atomic_store_n(&t->busy, 1, __ATOMIC_RELAXED);
 			t->s->lent_ever = true;
 		}
 		note_fact(t, &o);
@@ -186,8 +185,8 @@ static int judge(const struct seccomp_notif *n)
 	mutex_unlock(&pl.lock);
 	if (!r && o.lent) {
 		r = add_fd(n->id, o.hfd, o.lent);
-		__atomic_store_n(&t->busy, 0, __ATOMIC_RELEASE);
-		(void)h_futex_wake(&t->busy, 1);
+		if (__atomic_exchange_n(&t->busy, 0, __ATOMIC_ACQ_REL) == 2)
+			(void)h_futex_wake(&t->busy, 1);
 	}
 	return r;
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include "lib/checked.h"
 
+#define MAP_KEEP (MAP_NORESERVE | MAP_STACK | MAP_POPULATE)
+
 static bool in_guest(uint64_t addr, uint64_t len)
 {
 	return range_within(addr, len, CELL_MIN, CELL_TOP);
@@ -35,124 +37,146 @@ static void make_order(struct pl_thr *t, uint32_t i, uint8_t nargs, uint16_t len
 	order_add(t, &o);
 }
 
-static int compose_map(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint16_t *lent)
+static void compose_anon(struct pl_thr *t, uint32_t i, const struct pl_op *op, bool ordered)
 {
-	const int keep = MAP_NORESERVE | MAP_STACK | MAP_POPULATE;
-	uint32_t i = (*n)++;
-	struct cell_op *co = op_slot(t, i);
-	bool file = op->kind == PL_OP_MAP_FILE;
-	uint16_t num;
-
 	set_op(t, i, COP_ANON, SYS_mmap, op->addr, op->len, (uint64_t)op->prot & 7);
-	if (!file) {
-		co->a[3] = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | (uint64_t)(op->flags & keep);
-		co->a[4] = ~0ull;
-		if (op->must || op->len >> 32 >= CELL_GUARD_HI)
-			make_order(t, i, 6, 0, -1);
-		return 0;
-	}
+	op_slot(t, i)->a[3] = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | (uint64_t)(op->flags & MAP_KEEP);
+	op_slot(t, i)->a[4] = ~0ull;
+	if (ordered)
+		make_order(t, i, 6, 0, -1);
+}
+
+/* With `given` the file is in the cell under *lent already. */
+static int compose_file(struct pl_thr *t, uint32_t i, const struct pl_op *op, bool given, uint16_t *lent)
+{
 	/* one number serves all of a thread's orders: each is closed before the next is used */
-	num = *lent ? *lent : lent_get(t->s);
+	uint16_t num = *lent ? *lent : lent_get(t->s);
+
 	if (!num)
 		return -EAGAIN;
 	*lent = num;
-	co->a[3] = MAP_FIXED | (uint64_t)(op->flags & (keep | MAP_SHARED | MAP_PRIVATE));
-	co->a[4] = num;
-	co->a[5] = op->off;
-	make_order(t, i, 6, num, op->hfd);
-	set_op(t, (*n)++, COP_STUB, SYS_close, num, 0, 0);
+	set_op(t, i, COP_PRIV, SYS_mmap, op->addr, op->len, (uint64_t)op->prot & 7);
+	op_slot(t, i)->a[3] = MAP_FIXED | (uint64_t)(op->flags & (MAP_KEEP | MAP_SHARED | MAP_PRIVATE));
+	op_slot(t, i)->a[4] = num;
+	op_slot(t, i)->a[5] = op->off;
+	make_order(t, i, 6, given ? 0 : num, given ? -1 : op->hfd);
 	return 0;
 }
 
-/* Adds the calls of one op at *n; *lent is the number lent to them, 0 so far. */
-int op_compose(struct pl_thr *t, uint32_t *n, const struct pl_op *op, uint16_t *lent)
+static int compose_mremap(struct pl_thr *t, uint32_t i, const struct pl_op *op)
 {
-	bool ordered = op->must || op->len >> 32 >= CELL_GUARD_HI;
-	uint32_t i;
+	bool in_place = op->old_addr == op->addr;	/* FIXED would refuse the overlap */
 
-	t->pre_len = 0;
-	if (!in_guest(op->addr, op->len) || op->addr & ~PAGE_MASK || !op->len)
+	if (!in_guest(op->old_addr, op->old_len) || op->old_addr & ~PAGE_MASK)
+		return -EINVAL;
+	set_op(t, i, COP_PRIV, SYS_mremap, op->old_addr, op->old_len, op->len);
+	op_slot(t, i)->a[3] = in_place ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED;
+	op_slot(t, i)->a[4] = in_place ? 0 : op->addr;
+	make_order(t, i, 5, 0, -1);
+	return 0;
+}
+
+static int compose_bytes(struct pl_thr *t, uint32_t i, const struct pl_op *op)
+{
+	if (op->kind == PL_OP_ZERO) {
+		set_op(t, i, COP_ZERO, 0, op->addr, 0, op->len);
+		return 0;
+	}
+	if (!range_within(op->off, op->len, 0, CTX_WINDOW_SIZE))
+		return -EINVAL;
+	set_op(t, i, COP_PUT, 0, op->addr, t->c_addr + CTX_BOUNCE + op->off, op->len);
+	return 0;
+}
+
+static int compose_one(struct pl_thr *t, uint32_t i, const struct pl_op *op, bool given, uint16_t *lent)
+{
+	bool ordered = op->must || op->len >> 32 >= CELL_GUARD_HI, bytes = op->kind >= PL_OP_ZERO;
+
+	if (!in_guest(op->addr, op->len) || (!bytes && op->addr & ~PAGE_MASK) || !op->len)
 		return -EINVAL;
 	switch (op->kind) {
 	case PL_OP_MAP_ANON:
+		compose_anon(t, i, op, ordered);
+		return 0;
 	case PL_OP_MAP_FILE:
-		return compose_map(t, n, op, lent);
+		return compose_file(t, i, op, given, lent);
 	case PL_OP_UNMAP:
-		i = (*n)++;
 		set_op(t, i, COP_ANON, SYS_munmap, op->addr, op->len, 0);
-		if (ordered)
-			make_order(t, i, 2, 0, -1);
-		return 0;
+		break;
 	case PL_OP_PROTECT:
-		i = (*n)++;
 		set_op(t, i, COP_ANON, SYS_mprotect, op->addr, op->len, (uint64_t)op->prot & 7);
-		if (ordered)
-			make_order(t, i, 3, 0, -1);
-		return 0;
+		break;
 	case PL_OP_ADVISE:
-		i = (*n)++;
 		set_op(t, i, COP_ANON, SYS_madvise, op->addr, op->len, (uint64_t)op->advice);
-		if (ordered)
-			make_order(t, i, 3, 0, -1);
-		return 0;
+		break;
 	case PL_OP_MREMAP:
-		if (!in_guest(op->old_addr, op->old_len) || op->old_addr & ~PAGE_MASK)
-			return -EINVAL;
-		i = (*n)++;
-		set_op(t, i, COP_PRIV, SYS_mremap, op->old_addr, op->old_len, op->len);
-		/* in place when the addresses agree: FIXED would refuse the overlap */
-		op_slot(t, i)->a[3] = op->old_addr == op->addr ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED;
-		op_slot(t, i)->a[4] = op->old_addr == op->addr ? 0 : op->addr;
-		make_order(t, i, 5, 0, -1);
-		return 0;
+		return compose_mremap(t, i, op);
+	case PL_OP_ZERO:
+	case PL_OP_WRITE:
+		return compose_bytes(t, i, op);
 	}
-	return -EINVAL;
+	if (ordered)
+		make_order(t, i, op->kind == PL_OP_UNMAP ? 2 : 3, 0, -1);
+	return 0;
+}
+
+/* The next op that maps a file, if it maps the same one: the cell keeps the descriptor for it. */
+static bool same_file_next(const struct pl_op *ops, uint32_t i, uint32_t n)
+{
+	for (uint32_t k = i + 1; k < n; k++)
+		if (ops[k].kind == PL_OP_MAP_FILE)
+			return ops[k].hfd == ops[i].hfd;
+	return false;
+}
+
+int ops_compose(struct pl_thr *t, const struct pl_op *ops, uint32_t n, uint32_t *calls, uint16_t *lent)
+{
+	bool given = false;
+	uint32_t at = 0;
+	int r;
+
+	t->pre_len = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t first = at;
+
+		r = compose_one(t, at++, &ops[i], given, lent);
+		if (r)
+			return r;
+		if (ops[i].kind == PL_OP_MAP_FILE) {
+			given = same_file_next(ops, i, n);
+			if (!given)
+				set_op(t, at++, COP_STUB, SYS_close, *lent, 0, 0);
+		}
+		t->ncalls[i] = (uint8_t)(at - first);
+	}
+	*calls = at;
+	return 0;
 }
 
 int pl_op(pl_thread_t id, const struct pl_op *op)
 {
-	struct pl_thr *t = thr_of(id);
-	uint16_t lent[PL_OPS_MAX] = {0};
-	uint32_t n = 0;
-	int64_t err;
-	int r;
-
-	if (!t)
-		return -ESRCH;
-	r = op_compose(t, &n, op, lent);
-	if (!r)
-		r = stub_run(t, n);
-	if (lent[0])
-		lent_put(t->s, lent[0]);
-	if (r < 0)
-		return r;
-	if ((uint32_t)r == n)
-		return 0;
-	err = op_result(t, (uint32_t)r);
-	return err < 0 && err >= -4095 ? (int)err : -EINVAL;
+	return pl_ops(id, op, 1);
 }
 
 int pl_ops(pl_thread_t id, const struct pl_op *ops, unsigned n)
 {
 	struct pl_thr *t = thr_of(id);
-	uint16_t lent[PL_OPS_MAX] = {0};
 	uint32_t calls = 0;
+	uint16_t lent = 0;
 	int64_t err;
-	int r = 0;
+	int r;
 
-	if (!t)
+	if (!t || (t->nqueue && queue_run(t)))
 		return -ESRCH;
 	if (n > PL_OPS_MAX)
 		return -EINVAL;
-	for (unsigned i = 0; i < n && !r; i++)
-		r = op_compose(t, &calls, &ops[i], lent);
+	r = ops_compose(t, ops, n, &calls, &lent);
 	if (!r)
 		r = stub_run(t, calls);
 	else
 		orders_end(t);
-	for (unsigned i = 0; i < PL_OPS_MAX; i++)
-		if (lent[i])
-			lent_put(t->s, lent[i]);
+	if (lent)
+		lent_put(t->s, lent);
 	if (r < 0)
 		return r;
 	if ((uint32_t)r == calls)
@@ -167,7 +191,7 @@ int pl_membarrier(pl_thread_t id, int cmd)
 	int64_t res;
 	int r;
 
-	if (!t)
+	if (!t || (t->nqueue && queue_run(t)))
 		return -ESRCH;
 	set_op(t, 0, COP_PRIV, SYS_membarrier, (uint32_t)cmd, 0, 0);
 	make_order(t, 0, 3, 0, -1);
@@ -196,6 +220,8 @@ static int64_t run_copy(struct pl_thr *t, uint32_t kind, uint64_t to, uint64_t f
 	int64_t got;
 	int r;
 
+	if (t->nqueue && queue_run(t))
+		return -ESRCH;
 	set_op(t, 0, kind, 0, to, from, n);
 	r = stub_run(t, 1);
 	if (r < 0)
@@ -250,6 +276,8 @@ void *pl_bounce(pl_thread_t id, size_t *cap)
 	struct pl_thr *t = thr_of(id);
 
 	*cap = t ? CTX_WINDOW_SIZE : 0;
+	if (t && t->nqueue)
+		(void)!queue_run(t);
 	if (t && t->put_window)		/* what lies there goes out first */
 		(void)!stub_run(t, 0);
 	return t ? (char *)t->c + CTX_BOUNCE : NULL;
@@ -278,6 +306,8 @@ int64_t pl_bounce_out(pl_thread_t id, uint64_t dst, size_t off, size_t n)
 		return -EINVAL;
 	if (!n || !copy_range(t, dst, n))
 		return 0;
+	if (t->nqueue && queue_run(t))
+		return -ESRCH;
 	if (put_queue(t, dst, off, n)) {
 		t->put_window = true;
 		return (int64_t)n;
@@ -289,6 +319,8 @@ static int64_t window_in(struct pl_thr *t, uint64_t src, size_t off, size_t n)
 {
 	if (!n || !copy_range(t, src, n))
 		return 0;
+	if (t->nqueue && queue_run(t))
+		return -ESRCH;
 	if (!t->put_window && ahead(t, src, n)) {
 		memcpy((char *)t->c + CTX_BOUNCE + off, ahead(t, src, n), n);
 		return (int64_t)n;
@@ -369,7 +401,7 @@ int64_t pl_copy_out(pl_thread_t id, uint64_t dst, const void *src, size_t n)
 	struct pl_thr *t = thr_of(id);
 	size_t done = 0;
 
-	if (!t)
+	if (!t || (t->nqueue && queue_run(t)))
 		return -ESRCH;
 	if (in_guest(dst, n) && put_small(t, dst, src, n))
 		return (int64_t)n;
@@ -440,6 +472,8 @@ int pl_atomic32(pl_thread_t id, enum pl_atomic op, uint64_t addr, uint32_t old, 
 		return -ESRCH;
 	if (!copy_range(t, addr, 4) || addr % 4)
 		return -EFAULT;
+	if (t->nqueue && queue_run(t))
+		return -ESRCH;
 	t->pre_len = 0;
 	set_op(t, 0, op == PL_LOAD ? COP_LOAD32 : COP_CMPXCHG32, 0, addr, old, val);
 	r = stub_run(t, 1);

@@ -66,7 +66,8 @@ static struct pl_thr *only_thread(struct pl_spc *s)
 
 /*
  * I5: nothing that one guest process left in shared memory is seen by the next. It could write
- * all of its contexts, given out or not. The stub has cleared its stack and frame pages itself.
+ * all of its contexts, given out or not. The stub clears the page of its own stack itself, perhaps
+ * later than this; the frame above it is ours from now on.
  */
 static void wipe(struct pl_spc *s, struct pl_thr *t)
 {
@@ -80,6 +81,7 @@ static void wipe(struct pl_spc *s, struct pl_thr *t)
 	if (!r)
 		r = h_madvise(c + CTX_BOUNCE, (size_t)(end - c) - CTX_BOUNCE, MADV_REMOVE);
 	BUG_ON(r);
+	memset(c + 0x3000, 0, 0x1000);
 	memset(&t->c->kind, 0, offsetof(struct cell_ctx, rp_seq) - offsetof(struct cell_ctx, kind));
 	memset(&t->c->s_wait, 0, CTX_ALTSTACK - offsetof(struct cell_ctx, s_wait));
 }

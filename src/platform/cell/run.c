@@ -312,13 +312,12 @@ static int decode_call(struct pl_thr *t, struct pl_event *ev)
 /* The queued ops become the first ones of the reply. */
 static int post_resume(struct pl_thr *t, uint32_t *nput, uint32_t *nops, uint16_t *lent)
 {
-	int r = 0;
+	int r;
 
 	*nops = *nput = 0;
 	if (t->frame && !t->patched)
 		site_resume(t);
-	for (uint32_t i = 0; i < t->nqueue && !r; i++)
-		r = op_compose(t, nops, &t->queue[i], lent);
+	r = ops_compose(t, t->queue, t->nqueue, nops, lent);
 	if (r)
 		return r;
 	*nput = puts_compose(t);
@@ -333,78 +332,80 @@ static int post_resume(struct pl_thr *t, uint32_t *nput, uint32_t *nops, uint16_
 	return 0;
 }
 
-/* The call at index `at` of those that the queue made has failed. */
-static void ev_opfail(struct pl_thr *t, struct pl_event *ev, uint32_t at)
+/* The call at index `at` of those that the queue of n ops made has failed. */
+static void note_failed(struct pl_thr *t, uint32_t n, uint32_t at)
 {
-	uint32_t q;
 	int64_t err = op_result(t, at);
-	uint32_t n = 0;
+	uint32_t q, calls = 0;
 
-	/* each queued op makes one call, and one more that closes its file */
-	for (q = 0; q + 1 < t->nqueue; q++) {
-		n += t->queue[q].kind == PL_OP_MAP_FILE ? 2 : 1;
-		if (n > at)
+	for (q = 0; q + 1 < n; q++) {
+		calls += t->ncalls[q];
+		if (calls > at)
 			break;
 	}
+	t->op_failed.err = err < 0 && err >= -4095 ? (int)err : -EINVAL;
+	t->op_failed.addr = t->queue[q].addr;
+	t->op_failed.len = t->queue[q].len;
+}
+
+static bool ev_opfail(struct pl_thr *t, struct pl_event *ev)
+{
+	if (!t->op_failed.err)
+		return false;
 	ev->kind = PL_EV_OPFAIL;
-	ev->op.err = err < 0 && err >= -4095 ? (int)err : -EINVAL;
-	ev->op.addr = t->queue[q].addr;
-	ev->op.len = t->queue[q].len;
+	ev->op.err = t->op_failed.err;
+	ev->op.addr = t->op_failed.addr;
+	ev->op.len = t->op_failed.len;
+	t->op_failed.err = 0;
+	return true;
 }
 
-static void lent_put_all(struct pl_thr *t, const uint16_t *lent)
+int queue_run(struct pl_thr *t)
 {
-	for (unsigned i = 0; i < PL_OPS_MAX; i++)
-		if (lent[i])
-			lent_put(t->s, lent[i]);
-}
+	uint32_t nops = 0, n = t->nqueue;
+	uint16_t lent = 0;
+	int r;
 
-/* Before a kick is reported: every event says that the queued ops are done. 1, or as run_once. */
-static int run_queue(struct pl_thr *t, struct pl_event *ev)
-{
-	uint16_t lent[PL_OPS_MAX] = {0};
-	uint32_t nops = 0;
-	int r = 0;
-
-	for (uint32_t i = 0; i < t->nqueue && !r; i++)
-		r = op_compose(t, &nops, &t->queue[i], lent);
+	t->nqueue = 0;
+	r = ops_compose(t, t->queue, n, &nops, &lent);
 	if (!r)
 		r = stub_run(t, nops);
-	lent_put_all(t, lent);
+	else
+		orders_end(t);
+	if (lent)
+		lent_put(t->s, lent);
 	if (r >= 0 && (uint32_t)r < nops)
-		ev_opfail(t, ev, (uint32_t)r);
-	t->nqueue = 0;
-	if (r < 0)
-		return r;
-	return (uint32_t)r < nops ? 0 : 1;
+		note_failed(t, n, (uint32_t)r);
+	return r < 0 ? -ESRCH : 0;
 }
 
 static int run_once(struct pl_thr *t, struct pl_event *ev)
 {
-	uint16_t lent[PL_OPS_MAX] = {0};
 	uint32_t nops, nput, done;
+	uint16_t lent = 0;
 	int r;
 
 	t->pre_len = 0;
 	__atomic_store_n(&t->running, 1, __ATOMIC_SEQ_CST);
 	if (!t->hidden && __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST)) {
-		r = t->nqueue ? run_queue(t, ev) : 1;
-		if (r != 1 || take_kick(t, ev)) {
+		/* every event says that the queued ops are done */
+		r = t->nqueue ? queue_run(t) : 0;
+		if (r || ev_opfail(t, ev) || take_kick(t, ev)) {
 			__atomic_store_n(&t->running, 0, __ATOMIC_RELAXED);
-			return r < 0 ? r : 0;
+			return r;
 		}
 	}
 	site_enter(t->s);
-	r = post_resume(t, &nput, &nops, lent);
+	r = post_resume(t, &nput, &nops, &lent);
 	t->blocked_last = false;
 	if (!r)
 		r = stub_wait(t, false);
 	site_leave(t->s);
 	__atomic_store_n(&t->running, 0, __ATOMIC_RELAXED);
-	if (nops) {
+	if (r || nops)
 		orders_end(t);
-		lent_put_all(t, lent);
-	}
+	if (lent)
+		lent_put(t->s, lent);
 	if (r) {
 		t->nqueue = t->nput = 0;
 		return r;
@@ -427,7 +428,8 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 			ev->op.addr = t->copy_addr;
 			return 0;
 		}
-		ev_opfail(t, ev, done - nput < nops ? done - nput : 0);
+		note_failed(t, t->nqueue, done - nput < nops ? done - nput : 0);
+		(void)ev_opfail(t, ev);
 		t->nqueue = 0;
 		return 0;
 	default:
@@ -450,6 +452,8 @@ int pl_run(pl_thread_t id, struct pl_event *ev)
 		ev->op.addr = t->copy_addr;
 		return 0;
 	}
+	if (ev_opfail(t, ev))
+		return 0;
 	do {
 		r = run_once(t, ev);
 	} while (r == 1);

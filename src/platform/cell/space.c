@@ -290,6 +290,7 @@ static void park(struct pl_thr *t)
 	t->running = 0;
 	t->nqueue = t->nput = t->put_used = t->pre_len = 0;
 	t->put_window = t->put_failed = false;
+	t->op_failed.err = 0;
 	if (t->patched)		/* its frame is long gone: the next one is made afresh */
 		t->frame = t->fp_off = 0;
 	t->patched = t->stepping = t->hidden = false;
@@ -336,8 +337,10 @@ void pl_thread_put(pl_thread_t id, bool last, bool wait_gone)
 		s->nparked++;
 		mutex_unlock(&pl.lock);
 		/* the others' owners are in here too, on their way out */
-		while ((live = __atomic_load_n(&s->nlive, __ATOMIC_ACQUIRE)))
+		__atomic_store_n(&s->live_waited, 1, __ATOMIC_SEQ_CST);
+		while ((live = __atomic_load_n(&s->nlive, __ATOMIC_SEQ_CST)))
 			(void)h_futex_wait(&s->nlive, live, NULL);
+		__atomic_store_n(&s->live_waited, 0, __ATOMIC_RELAXED);
 		if (!pool_recycle(s, wait_gone))
 			spc_end(s);
 		return;

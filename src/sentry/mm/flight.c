@@ -7,7 +7,9 @@
  * process); a waiter kicks the owner, which brings that event.
  */
 #include <errno.h>
+#include <sys/mman.h>
 #include "sentry/mm/mm_int.h"
+#include "sentry/mm/uaccess.h"
 
 static KCACHE(flight_cache, struct flight, 0);
 
@@ -130,10 +132,13 @@ void flight_end(struct mm *mm, struct flight *f)
 
 /* --- batches ------------------------------------------------------------------------------------ */
 
+#define BATCH_FLIGHTS (2 * PL_OPS_MAX)
+
 struct mm_batch {
 	struct pl_op op[PL_OPS_MAX];
-	struct flight *fl[PL_OPS_MAX];
-	unsigned n;
+	struct flight *fl[BATCH_FLIGHTS];
+	unsigned n, nfl;
+	unsigned file;			/* the file map that may still grow, index + 1 */
 	int err;			/* the first failure */
 };
 
@@ -151,34 +156,94 @@ int mm_batch_flush(struct task *t)
 
 	if (b->n && !b->err)
 		r = pl_ops(t->pl, b->op, b->n);
-	for (i = 0; i < b->n; i++)
+	for (i = 0; i < b->nfl; i++)
 		flight_end(t->mm, b->fl[i]);
-	b->n = 0;
+	b->n = b->nfl = b->file = 0;
 	if (!b->err)
 		b->err = r;
 	return b->err;
 }
 
-int mm_batch_end(struct task *t)
+int mm_batch_send(struct task *t)
 {
-	int r = mm_batch_flush(t);
+	struct mm_batch *b = t->mm_batch;
+	unsigned i;
+	int r = b->err;
 
+	mutex_lock(&t->mm->lock);
+	for (i = 0; i < b->nfl; i++)
+		b->fl[i]->queued = true;
+	t->mm_flights += b->nfl;
+	mutex_unlock(&t->mm->lock);
+	for (i = 0; i < b->n && !r; i++)
+		r = pl_op_queue(t->pl, &b->op[i]);
 	kfree(steal(t->mm_batch));
 	return r;
+}
+
+/* The next segment of an image that lies behind the one before, in memory and in the file: one map
+ * of both, and its own protection (0: it has the same). */
+static bool grows_file(struct mm_batch *b, const struct pl_op *op, struct pl_op *prot)
+{
+	struct pl_op *f = b->file ? &b->op[b->file - 1] : NULL;
+
+	if (!f || op->kind != PL_OP_MAP_FILE || op->hfd != f->hfd || op->flags != f->flags ||
+	    !(f->flags & MAP_PRIVATE) || op->addr != f->addr + f->len || op->off != f->off + f->len)
+		return false;
+	f->len += op->len;
+	*prot = (struct pl_op){.kind = PL_OP_PROTECT, .addr = op->addr, .len = op->len, .prot = op->prot};
+	if (op->prot == f->prot)
+		prot->len = 0;
+	return true;
+}
+
+static int batch_op(struct task *t, const struct pl_op *op)
+{
+	struct mm_batch *b = t->mm_batch;
+	struct pl_op prot;
+	int r = b->n == PL_OPS_MAX || b->nfl == BATCH_FLIGHTS ? mm_batch_flush(t) : b->err;
+
+	if (r)
+		return r;
+	if (grows_file(b, op, &prot)) {
+		if (prot.len)
+			b->op[b->n++] = prot;
+		return 0;
+	}
+	b->op[b->n++] = *op;
+	b->file = op->kind == PL_OP_MAP_FILE ? b->n : 0;
+	return 0;
 }
 
 static int batch_add(struct task *t, struct mm *mm, struct flight *f, const struct pl_op *op)
 {
 	struct mm_batch *b = t->mm_batch;
-	int r = b->n == PL_OPS_MAX ? mm_batch_flush(t) : b->err;
+	int r = batch_op(t, op);
 
-	if (r) {
+	if (r)
 		flight_end(mm, f);
-		return r;
-	}
-	b->op[b->n] = *op;
-	b->fl[b->n++] = f;
-	return 0;
+	else
+		b->fl[b->nfl++] = f;
+	return r;
+}
+
+int mm_batch_zero(struct task *t, uint64_t from, uint64_t to)
+{
+	const struct pl_op op = {.kind = PL_OP_ZERO, .addr = from, .len = to - from};
+
+	return batch_op(t, &op);
+}
+
+int mm_batch_write(struct task *t, uint64_t to, const void *from, size_t n)
+{
+	const struct pl_op op = {.kind = PL_OP_WRITE, .addr = to, .len = n};
+	size_t cap;
+	char *room = pl_bounce(t->pl, &cap);
+
+	if (n > cap)
+		return copy_out(t, UADDR(to), from, n);
+	__builtin_memcpy(room, from, n);
+	return batch_op(t, &op);
 }
 
 /* With more threads than this a file's map is not left to ride on a reply: the number that the

@@ -123,10 +123,13 @@ must_check int mm_setup_stack(struct task *t, uint64_t size, bool exec_stack, ui
 must_check int mm_setup_vdso(struct task *t, uint64_t *vdso);
 void mm_set_brk(struct mm *mm, uint64_t start);
 
-/* exec: from begin to end the task's memory calls are collected and carried out a few at a time,
- * since nobody else can look yet. The first error comes from end (or an earlier call). */
+/* exec: from begin to send the task's memory calls are collected, since nobody else can look yet;
+ * they go with its next reply (then a failure is PL_EV_OPFAIL), or some at once when there are too
+ * many or memory is looked at. The first error of those comes from send or an earlier call. */
 must_check int mm_batch_begin(struct task *t);
-must_check int mm_batch_end(struct task *t);
+must_check int mm_batch_zero(struct task *t, uint64_t from, uint64_t to);
+must_check int mm_batch_write(struct task *t, uint64_t to, const void *from, size_t n);	/* once */
+must_check int mm_batch_send(struct task *t);
 /* Room for an image of len bytes by the file's identity, else anywhere; 0: none. Not reserved. */
 uint64_t mm_image_place(struct mm *mm, struct file *f, uint64_t len);
 /* Where an ELF image of this file goes (R8): one address per sandbox and file. The caller maps it

@@ -5,7 +5,7 @@
 #include "sentry/mm/uaccess.h"
 
 #define MAX_ARG_STRLEN (128ul << 10)
-#define BLOCK_SMALL (16ul << 10)
+#define BLOCK_SMALL ((16ul << 10) - sizeof(struct arg_block))	/* a slot below kheap's big ones */
 #define ARG_TOTAL_MAX (7ul << 20)
 #define ARG_COUNT_MAX (ARG_TOTAL_MAX / 8)
 #define PTR_CHUNK 64

@@ -186,7 +186,7 @@ int elf_finish(struct task *t, const struct elf_image *im)
 	int rc = 0;
 
 	for (unsigned i = 0; i < im->nzero && !rc; i++)
-		rc = zero_tail(t, im->zero[i].from, im->zero[i].to);
+		rc = mm_batch_zero(t, im->zero[i].from, im->zero[i].to);
 	return rc;
 }
 

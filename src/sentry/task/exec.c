@@ -41,7 +41,8 @@ struct exec {
 	const char *execfn;
 	pl_space_t space;
 	pl_thread_t pl;
-	struct mm *mm;
+	struct mm *mm, *old_mm;
+	pl_thread_t old_pl;
 };
 
 /* --- scripts ------------------------------------------------------------------------------- */
@@ -364,7 +365,7 @@ static int build_stack(struct exec *x, uint64_t top, uint64_t strings, uint64_t 
 	mm->start_stack = s.sp;
 	mm->args = args_copy_create(mm->arg_start, s.buf + (s.size - (top - mm->arg_start)),
 				    mm->env_end - mm->arg_start);
-	rc = copy_out(x->t, UADDR(s.sp), s.buf + (s.size - (top - s.sp)), top - s.sp);
+	rc = mm_batch_write(x->t, s.sp, s.buf + (s.size - (top - s.sp)), top - s.sp);
 out:
 	kfree(s.buf);
 	kfree(ptrs);
@@ -442,10 +443,10 @@ static void reset_task(struct exec *x)
 static void switch_space(struct exec *x)
 {
 	struct task *t = x->t;
-	struct mm *old = t->mm;
-	pl_thread_t old_pl = t->pl;
 
-	if (old)
+	x->old_mm = t->mm;
+	x->old_pl = t->pl;
+	if (t->mm)
 		task_leave_mm(t);
 	mutex_lock(&tasks_lock);
 	process_cpu_detach(t->proc);
@@ -455,9 +456,14 @@ static void switch_space(struct exec *x)
 	mutex_unlock(&tasks_lock);
 	t->pl = x->pl;
 	t->regs_valid = t->regs_dirty = false;
-	if (old)
-		task_put_space(t, old, old_pl);
-	vfork_release(t);
+}
+
+/* When the new program is ready to go: nothing of the old one is in its way. */
+static void leave_old(struct exec *x)
+{
+	if (x->old_mm)
+		task_put_space(x->t, steal(x->old_mm), x->old_pl);
+	vfork_release(x->t);
 }
 
 /* Stack, program and interpreter. */
@@ -480,7 +486,7 @@ static int load(struct exec *x)
 	struct task *t = x->t;
 	struct mm *mm = x->mm;
 	uint64_t strings, top, sp, vdso = 0;
-	int end;
+	int sent;
 	struct l_regs r = {.cs = 0x33, .ss = 0x2b, .eflags = 0x202, .orig_rax = ~0ull};
 	int rc = strings_size(x, &strings);
 
@@ -489,23 +495,21 @@ static int load(struct exec *x)
 	if (rc)
 		return rc;
 	rc = map_images(x, strings, &top);
-	end = mm_batch_end(t);
-	if (!rc)
-		rc = end;
 	if (!rc)
 		rc = elf_finish(t, &x->im);
 	if (!rc && x->interp_file)
 		rc = elf_finish(t, &x->interp);
-	if (rc)
-		return rc;
 	mm->start_code = x->im.start_code, mm->end_code = x->im.end_code;
 	mm->start_data = x->im.start_data, mm->end_data = x->im.end_data;
 	mm_set_brk(mm, x->im.brk);
-	rc = mm_setup_vdso(t, &vdso);
+	if (!rc)
+		rc = mm_setup_vdso(t, &vdso);
 	if (!rc)
 		rc = build_stack(x, top, strings, vdso, &sp);
-	if (rc)
-		return rc;
+	sent = mm_batch_send(t);
+	if (rc || sent)
+		return rc ? rc : sent;
+	t->loading = true;
 	mm->exe = steal(x->file);
 	r.rip = x->interp_file ? x->interp.entry : x->im.entry;
 	r.rsp = sp;
@@ -600,6 +604,7 @@ static int do_exec(struct exec *x, int32_t old_nr)
 	x->pl.v = PL_NONE;		/* the task's now */
 	reset_task(x);
 	rc = load(x);
+	leave_old(x);
 	x->mm = NULL;
 	if (rc) {
 		log_info("exec of %s failed past the point of no return: %d", x->execfn, rc);

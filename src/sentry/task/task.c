@@ -293,8 +293,15 @@ static void run_once(struct task *t)
 	__atomic_store_n(&t->state, TASK_KERNEL, __ATOMIC_SEQ_CST);
 	if (rc < 0)
 		ev.kind = PL_EV_GONE;
-	mm_flights_done(t);
-	serve(t, &ev);
+	if (ev.kind != PL_EV_OPFAIL)
+		mm_flights_done(t);
+	if (unlikely(ev.kind == PL_EV_OPFAIL && t->loading)) {
+		log_info("exec of %s: a memory call failed: %d", t->comm, ev.op.err);
+		process_exit_group(t, SIGKILL);
+	} else {
+		serve(t, &ev);
+	}
+	t->loading = false;
 }
 
 void task_main(struct task *t)

@@ -49,6 +49,19 @@ int pl_op_queue(pl_thread_t t, const struct pl_op *op)
 	return -11;
 }
 
+void *pl_bounce(pl_thread_t t, size_t *cap)
+{
+	static char window[4096];
+
+	*cap = sizeof(window);
+	return window;
+}
+
+int copy_out(struct task *t, uaddr_t dst, const void *src, size_t n)
+{
+	return 0;
+}
+
 void pl_kick(pl_thread_t t)
 {
 }

@@ -234,8 +234,8 @@ site_gate:
 after_gate:
 	test %rax, %rax
 	jnz stub_die
-	lea 0x2000(%rdx), %rdi		/* what is left of old stacks and frames */
-	mov $(0x2000 / 8), %ecx
+	lea 0x2000(%rdx), %rdi		/* what is left on the page of its stack */
+	mov $(0x1000 / 8), %ecx
 	xor %eax, %eax
 	cld
 	rep stosq
@@ -404,6 +404,22 @@ copy_lo:
 	rep movsb
 	.globl copy_hi
 copy_hi:
+	mov %rdx, %rax
+	sub %rcx, %rax
+	ret
+
+/* uint64_t stub_zero(to, n): bytes cleared */
+	.globl stub_zero
+stub_zero:
+	cld
+	mov %rsi, %rdx
+	mov %rsi, %rcx
+	xor %eax, %eax
+	.globl zero_lo
+zero_lo:
+	rep stosb
+	.globl zero_hi
+zero_hi:
 	mov %rdx, %rax
 	sub %rcx, %rax
 	ret

@@ -29,6 +29,7 @@ enum cell_op_kind {
 	COP_CLONE,	/* thread: flags, stack, ptid, ctid, tls */
 	COP_FORK,	/* the same; the child introduces itself with the nonce in a[5] */
 	COP_PUT,	/* a0 to, a1 from, a2 bytes: a short copy is a failure of the list */
+	COP_ZERO,	/* a0 to, a2 bytes: the same with zeros */
 	COP_COPY,	/* a0 to, a1 from, a2 bytes: result is the bytes copied */
 	COP_STR,	/* the same up to and with a NUL */
 	COP_LOAD32,	/* result: the word at a0 or -EFAULT */
@@ -36,7 +37,7 @@ enum cell_op_kind {
 	COP_GATE,	/* empties the cell; a0 context address */
 };
 
-#define CELL_OPS_MAX 24
+#define CELL_OPS_MAX 40
 #define CELL_PUTS_MAX 8		/* of them the first ones, for bytes that go out with a reply */
 
 struct cell_op {

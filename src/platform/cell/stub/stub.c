@@ -57,6 +57,8 @@ static int64_t run_op(struct cell_ctx *c, const struct cell_op *op)
 	case COP_COPY:
 		r = (int64_t)stub_copy(op->a[0], op->a[1], op->a[2]);
 		return r;
+	case COP_ZERO:
+		return (int64_t)stub_zero(op->a[0], op->a[2]);
 	case COP_STR:
 		r = (int64_t)stub_str(op->a[0], op->a[1], op->a[2]);
 		return r;
@@ -82,7 +84,7 @@ static int run_ops(struct cell_ctx *c)
 		int64_t r = run_op(c, op);
 
 		op->res = r;
-		if ((kind == COP_PUT && (uint64_t)r < want) ||
+		if (((kind == COP_PUT || kind == COP_ZERO) && (uint64_t)r < want) ||
 		    (r < 0 && r >= -4095 && kind != COP_STUB && kind < COP_PUT)) {
 			c->op_done = i;
 			return 0;
@@ -258,6 +260,8 @@ static int fix_up(int sig, uint64_t addr, struct cell_uc *uc, struct cell_ctx *c
 		return 0;
 	if (inside(ip, copy_lo, copy_hi))
 		uc->gregs[G_RIP] = (uint64_t)copy_hi;
+	else if (inside(ip, zero_lo, zero_hi))
+		uc->gregs[G_RIP] = (uint64_t)zero_hi;
 	else if (inside(ip, str_lo, str_hi))
 		uc->gregs[G_RIP] = (uint64_t)str_hi;
 	else if (inside(ip, word_lo, word_hi))

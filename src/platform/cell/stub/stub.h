@@ -4,7 +4,8 @@
 #include "platform/cell/stub/shared.h"
 
 /* entry.S */
-extern char stub_handler[], copy_lo[], copy_hi[], str_lo[], str_hi[], word_lo[], word_hi[];
+extern char stub_handler[], copy_lo[], copy_hi[], zero_lo[], zero_hi[], str_lo[], str_hi[],
+	word_lo[], word_hi[];
 extern char stub_call[], call_published[], call_exit[], go_on[], call_exit_end[], go_raw[],
 	fast_end[];
 extern const uint64_t stub_filter[], stub_filter_end[];
@@ -15,6 +16,7 @@ int64_t site_clone(const uint64_t *a);
 int64_t site_fork(const uint64_t *a);
 _Noreturn void site_gate(struct cell_ctx *c);
 uint64_t stub_copy(uint64_t to, uint64_t from, uint64_t n);
+uint64_t stub_zero(uint64_t to, uint64_t n);
 uint64_t stub_str(uint64_t to, uint64_t from, uint64_t n);
 int64_t stub_load32(uint64_t addr);
 int64_t stub_cmpxchg32(uint64_t addr, uint32_t old, uint32_t new);
