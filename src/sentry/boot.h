@@ -9,6 +9,10 @@
 must_check int boot_mounts(const struct boot_spec *s, const struct cred *cred, struct mnt_ns **ns,
 			   struct path *root);
 
+/* standins.c: accounts and sudoers for the guest's root where the view hides the host's, and the
+ * sandbox's own name in /etc/hosts. */
+void boot_stand_ins(const struct path *root, const char *hostname);
+
 /* control.c: the socket to the launcher. */
 void control_open(int hfd);
 /* Sends CTL_ERROR and ends the process with 125. */

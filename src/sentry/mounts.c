@@ -217,5 +217,7 @@ int boot_mounts(const struct boot_spec *s, const struct cred *cred, struct mnt_n
 		if (err)
 			control_fail(err, CTL_E_BOOT, "mount %s", s->mounts[i].target);
 	}
+	if (!err)
+		boot_stand_ins(root, s->hostname);
 	return err;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "sentry/core/kheap.h"
 #include "sentry/syscalls/fs_util.h"
+#include "sentry/task/fcaps.h"
 
 enum source { BY_NAME, BY_LINK, BY_FD };
 
@@ -44,6 +45,8 @@ static int check(struct task *t, const struct path *p, const char *name, bool wr
 		if (ro)
 			return -EROFS;
 	}
+	if (strcmp(name, XATTR_NAME_CAPS) == 0)
+		return write && !inode_capable(i, t->cred, CAP_SETFCAP) ? -EPERM : 0;
 	if (strncmp(name, "security.", 9) == 0 || strncmp(name, "system.", 7) == 0)
 		return write && !task_capable(t, CAP_SYS_ADMIN) && !inode_owner_or_capable(i, t->cred)
 			       ? -EPERM : 0;
@@ -80,7 +83,7 @@ static int64_t do_set(struct task *t, enum source s, const struct sysargs *a)
 		return r;
 	if (size > XATTR_SIZE_MAX)
 		return -E2BIG;
-	buf = kmalloc(size ? size : 1);
+	buf = kmalloc(max(size, (uint64_t)FCAPS_SIZE));
 	if (!buf)
 		return -ENOMEM;
 	r = copy_in(t, buf, ARG_UADDR(2), size);
@@ -89,6 +92,8 @@ static int64_t do_set(struct task *t, enum source s, const struct sysargs *a)
 	if (!r) {
 		struct inode *i = p.dentry->inode;
 		r = check(t, &p, name, true);
+		if (!r && strcmp(name, XATTR_NAME_CAPS) == 0)
+			r = file_caps_to_store(t, i, buf, &size);
 		if (!r)
 			r = inode_ops(i)->setxattr ? inode_ops(i)->setxattr(i, name, buf, size, flags)
 						   : -EOPNOTSUPP;
@@ -113,10 +118,17 @@ static int64_t do_get(struct task *t, enum source s, const struct sysargs *a)
 	if (r)
 		return r;
 	struct inode *i = p.dentry->inode;
-	char *buf = kmalloc(cap ? cap : 1);
+	bool caps = strcmp(name, XATTR_NAME_CAPS) == 0;
+	char *buf = kmalloc(max(cap, (size_t)FCAPS_SIZE));
 	r = buf ? check(t, &p, name, false) : -ENOMEM;
 	if (!r)
-		r = inode_ops(i)->getxattr ? inode_ops(i)->getxattr(i, name, buf, cap) : -EOPNOTSUPP;
+		r = inode_ops(i)->getxattr ? inode_ops(i)->getxattr(i, name, buf, caps ? FCAPS_SIZE : cap)
+					   : -EOPNOTSUPP;
+	if (caps) {
+		r = file_caps_to_show(t, (uint8_t *)buf, r);
+		if (cap && r > (int64_t)cap)
+			r = -ERANGE;
+	}
 	path_put(&p);
 	if (r > 0 && cap) {
 		int e = copy_out(t, ARG_UADDR(2), buf, (size_t)r);

@@ -15,6 +15,7 @@
 #include "sentry/mm/uaccess.h"
 #include "sentry/task/elf.h"
 #include "sentry/task/exec.h"
+#include "sentry/task/fcaps.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/task_i.h"
 #include "sentry/time/time.h"
@@ -191,16 +192,23 @@ static void apply_setid(struct exec *x, struct cred *c, const struct kstat *st)
 		c->egid = st->gid;
 }
 
-/* capabilities(7), "Transformation of capabilities during execve", files without capabilities. */
-static void transform_caps(struct cred *c, const struct cred *old)
+/* capabilities(7), "Transformation of capabilities during execve"; fc: the file's, if any. Says
+ * whether a program that is not root's got some. */
+static int transform_caps(struct cred *c, const struct cred *old, const struct file_caps *fc, bool *gained)
 {
 	uint32_t root = user_ns_kuid(c->user_ns, 0);
 	bool setid = c->euid != old->euid || c->egid != old->egid, eff = false;
 	uint64_t permitted = 0;
 
-	if (setid)
+	if (setid || fc)
 		c->cap_ambient = 0;
-	if (!(c->securebits & 1 /* NOROOT */) && (c->euid == root || c->uid == root)) {
+	if (fc) {
+		permitted = (old->cap_bset & fc->permitted) | (old->cap_inheritable & fc->inheritable);
+		eff = fc->effective;
+		if (eff && (fc->permitted & ~permitted))
+			return -EPERM;
+	}
+	if (!(c->securebits & 1 /* NOROOT */) && (c->uid == root || (!fc && c->euid == root))) {
 		permitted = old->cap_bset | old->cap_inheritable;
 		eff = c->euid == root;
 		c->cap_ambient = 0;
@@ -208,6 +216,20 @@ static void transform_caps(struct cred *c, const struct cred *old)
 	c->cap_permitted = permitted | c->cap_ambient;
 	c->cap_effective = eff ? c->cap_permitted : c->cap_ambient;
 	c->securebits &= ~0x10u;	/* KEEP_CAPS */
+	*gained = c->uid != root && (eff || (c->cap_permitted & ~c->cap_ambient));
+	return 0;
+}
+
+/* Under no_new_privs or a tracer without the right nothing is gained. */
+static void hold_caps(struct exec *x, struct cred *c, const struct cred *old)
+{
+	struct task *t = x->t;
+	bool traced = t->ptrace && !(t->tracer_cred && cred_ns_capable(t->tracer_cred, c->user_ns, CAP_SYS_PTRACE));
+
+	if (!(t->no_new_privs || traced) || !(c->cap_permitted & ~old->cap_permitted))
+		return;
+	c->cap_permitted &= old->cap_permitted;
+	c->cap_effective &= c->cap_permitted;
 }
 
 static int new_creds(struct exec *x)
@@ -224,10 +246,17 @@ static int new_creds(struct exec *x)
 	if (rc)
 		return rc;
 	apply_setid(x, c, &st);
-	transform_caps(c, old);
+	struct file_caps fc;
+	bool gained = false, has = !mount_nosuid(x->file) && file_caps_of(x->file->inode, c->user_ns, &fc);
+	rc = transform_caps(c, old, has ? &fc : NULL, &gained);
+	if (rc)
+		return rc;
+	if (has)
+		hold_caps(x, c, old);
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
-	x->secure = c->euid != c->uid || c->egid != c->gid || (c->euid != old->euid) || (c->egid != old->egid);
+	x->secure = c->euid != c->uid || c->egid != c->gid || (c->euid != old->euid) || (c->egid != old->egid) ||
+		    (has && gained);
 	x->unreadable = inode_permission(x->file->inode, 4, old) != 0;
 	return 0;
 }

@@ -81,6 +81,8 @@ int vfs_setattr(const struct path *p, struct iattr *a, const struct cred *cred)
 	}
 	if ((a->valid & (ATTR_UID | ATTR_GID)) && !S_ISDIR(i->mode))
 		a->valid |= ATTR_KILL_PRIV;
+	if ((a->valid & ATTR_SIZE) && READ_ONCE(i->has_fcaps))
+		a->valid |= ATTR_KILL_CAPS;
 	if ((a->valid & ATTR_SIZE) && cred && !inode_capable(i, cred, CAP_FSETID))
 		a->valid |= ATTR_KILL_PRIV;
 	mutex_lock(&i->lock);

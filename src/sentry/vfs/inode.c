@@ -191,7 +191,7 @@ int inode_set_attr(struct inode *i, const struct iattr *a)
 		i->atime = a->valid & ATTR_ATIME_NOW ? now : a->atime;
 	if (a->valid & ATTR_MTIME)
 		i->mtime = a->valid & ATTR_MTIME_NOW ? now : a->mtime;
-	if (a->valid)
+	if (a->valid & ~(uint32_t)ATTR_KILL_CAPS)
 		i->ctime = now;
 	i->change++;
 	return 0;
@@ -241,14 +241,15 @@ int file_remove_privs(struct file *f)
 {
 	struct inode *i = f->inode;
 	uint32_t mode = READ_ONCE(i->mode);
+	struct iattr a = {.valid = READ_ONCE(i->has_fcaps) ? ATTR_KILL_CAPS : 0u, .file = f};
 
 	if (!S_ISREG(mode))
 		return 0;
-	if (!(mode & S_ISUID) && (mode & (S_ISGID | S_IXGRP)) != (S_ISGID | S_IXGRP))
+	if (((mode & S_ISUID) || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) &&
+	    !inode_capable(i, f->cred, CAP_FSETID))
+		a.valid |= ATTR_KILL_PRIV;
+	if (!a.valid)
 		return 0;
-	if (inode_capable(i, f->cred, CAP_FSETID))
-		return 0;
-	struct iattr a = {.valid = ATTR_KILL_PRIV, .file = f};
 	mutex_lock(&i->lock);
 	int r = inode_ops(i)->setattr ? inode_ops(i)->setattr(i, &a) : inode_set_attr(i, &a);
 	mutex_unlock(&i->lock);

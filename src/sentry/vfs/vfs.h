@@ -69,7 +69,8 @@ struct kstat {
 enum {
 	ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32,
 	ATTR_ATIME_NOW = 64, ATTR_MTIME_NOW = 128, ATTR_KILL_PRIV = 256 /* drop suid and sgid */,
-	ATTR_TIMES_SET = 512 /* explicit times: only the owner may */
+	ATTR_TIMES_SET = 512 /* explicit times: only the owner may */,
+	ATTR_KILL_CAPS = 1024 /* drop file capabilities; ATTR_KILL_PRIV does so, too */
 };
 struct iattr {
 	uint32_t valid, mode, uid, gid;
@@ -93,6 +94,7 @@ struct inode {
 	struct list watches;		/* inotify marks */
 	int32_t write_count;		/* >0 writers, <0 executing (deny write): ETXTBSY */
 	void *pipe;			/* FIFO: its struct pipe; socket: its bound struct sock */
+	bool has_fcaps;			/* a: it has a security.capability attribute */
 	bool no_link;			/* O_TMPFILE with O_EXCL: linkat cannot give it a name */
 	uint64_t change;		/* i_version */
 	struct inode *dying_next;	/* inode_put's queue */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <linux/xattr.h>
 #include <unistd.h>
 #include "host/file.h"
 #include "host/time.h"
@@ -181,6 +182,8 @@ int gofer_setattr(struct inode *i, const struct iattr *a)
 	uint32_t valid = a->valid, mode = a->mode, set = 0;
 	struct gcall c;
 
+	if (valid & (ATTR_KILL_PRIV | ATTR_KILL_CAPS) && READ_ONCE(i->has_fcaps))
+		(void)gofer_caps_drop(g);
 	if (valid & ATTR_KILL_PRIV && !(valid & ATTR_MODE)) {
 		mode = killed_priv(i->mode);
 		if (mode != i->mode)
@@ -239,6 +242,8 @@ int64_t gofer_getxattr(struct inode *i, const char *name, void *buf, size_t cap)
 {
 	struct gcall c;
 
+	if (!strcmp(name, XATTR_NAME_CAPS))
+		return gofer_caps_get(to_gofer(i), buf, cap);
 	if (!xattr_ours(name))
 		return -EOPNOTSUPP;
 	gcall_begin(&c, GOFER_GETXATTR);
@@ -256,6 +261,8 @@ int gofer_setxattr(struct inode *i, const char *name, const void *buf, size_t n,
 {
 	struct gcall c;
 
+	if (!strcmp(name, XATTR_NAME_CAPS))
+		return gofer_caps_set(to_gofer(i), buf, n, flags);
 	if (!xattr_ours(name))
 		return -EOPNOTSUPP;
 	if (n > GOFER_XATTR_MAX)
@@ -282,6 +289,14 @@ int64_t gofer_listxattr(struct inode *i, char *buf, size_t cap)
 	if (!rc)
 		rc = take_bytes(&c, buf, cap);
 	gcall_end(&c);
+	if (rc >= 0 && READ_ONCE(i->has_fcaps)) {
+		const size_t n = sizeof(XATTR_NAME_CAPS);
+		if (cap && (size_t)rc + n > cap)
+			return -ERANGE;
+		if (cap)
+			memcpy(buf + rc, XATTR_NAME_CAPS, n);
+		rc += (int64_t)n;
+	}
 	return rc;
 }
 
@@ -289,6 +304,8 @@ int gofer_removexattr(struct inode *i, const char *name)
 {
 	struct gcall c;
 
+	if (!strcmp(name, XATTR_NAME_CAPS))
+		return gofer_caps_drop(to_gofer(i));
 	if (!xattr_ours(name))
 		return -EOPNOTSUPP;
 	gcall_begin(&c, GOFER_REMOVEXATTR);

@@ -296,6 +296,8 @@ static int64_t gofer_write(struct file *f, struct uio *u, int64_t *pos)
 	uint64_t left = u->left;
 	int64_t r = write_limit(f, *pos, &left);
 
+	if (!r && left && READ_ONCE(i->has_fcaps))
+		(void)gofer_caps_drop(to_gofer(i));
 	if (!r)
 		r = write_bytes(f, u, pos, left);
 	if (unlikely(mode & (S_ISUID | S_ISGID)) && r > 0 && S_ISREG(mode) &&

@@ -79,6 +79,8 @@ struct gofer_super {
 	 * different stamps (multigrain timestamps); 0 is free */
 	uint64_t fine_dev[8];
 	uint64_t last_dev, last_change;	/* a: the last stamp of a change of ours */
+	struct list caps;		/* fcaps.c; lock */
+	uint32_t ncaps;
 };
 
 #define GOFER_BUCKETS 8192u
@@ -115,6 +117,13 @@ uint32_t gofer_to_host_gid(uint32_t gid);
  * fetched ahead and still holds; 0 to ask. Nothing is fetched in a directory that just changed. */
 int prefetch_lookup(struct gofer_inode *dir, const char *name, size_t len, struct inode **out);
 void prefetch_drop(struct gofer_inode *dir);
+
+/* --- fcaps.c: file capabilities, kept on our side ------------------------------------------------ */
+void gofer_caps_note(struct gofer_inode *g);	/* a new inode: does its object have any? */
+int64_t gofer_caps_get(struct gofer_inode *g, void *buf, size_t cap);
+int gofer_caps_set(struct gofer_inode *g, const void *buf, size_t n, int flags);
+int gofer_caps_drop(struct gofer_inode *g);
+void gofer_caps_fini(struct gofer_super *gs);
 
 /* --- attr.c: getattr, permission, setattr, xattrs ----------------------------------------------- */
 

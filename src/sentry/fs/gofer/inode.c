@@ -218,6 +218,7 @@ int gofer_node(struct gcall *c, struct super *sb, struct inode **out)
 			gcall_put(c, &made->inode);	/* another thread was first */
 		else
 			g = made;
+		gofer_caps_note(g);
 	}
 	*out = &g->inode;
 	return 0;

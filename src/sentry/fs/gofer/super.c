@@ -40,6 +40,7 @@ static void gofer_super_destroy(struct super *sb)
 	struct gofer_super *gs = sb->priv;
 
 	gofer_unregister_super(sb);
+	gofer_caps_fini(gs);
 	kfree(gs->buckets);
 	kc_free(&gofer_super_cache, gs);
 }

@@ -87,6 +87,30 @@ static int overlay_mmap(struct file *f, uint64_t off, uint64_t len, int prot, in
 	return tmpfs_mmap(f, off, len, prot, flags, out);
 }
 
+int overlay_stand_in(struct inode *i, bool hidden_only, const char *text, size_t len)
+{
+	struct tnode *n = to_tnode(i);
+	struct file *lf = NULL;
+	char byte;
+
+	if (i->iops != IOPS_overlay || !S_ISREG(i->mode) || !lower_data(n))
+		return 0;
+	int r = hidden_only ? file_open_inode(lower_data(n), O_RDONLY, NULL, &lf) : -EACCES;
+	if (!r)
+		r = (int)vfs_pread(lf, &byte, 1, 0);
+	file_put(lf);
+	if (r != -EACCES)
+		return r < 0 ? r : 0;
+	mutex_lock(&i->lock);
+	r = overlay_data_up(n, 0);
+	int64_t w = r || !len ? 0 : tdata_write(n, 0, text, len);
+	if (!r && w != (int64_t)len)
+		r = w < 0 ? (int)w : -ENOSPC;
+	overlay_uncount(n);
+	mutex_unlock(&i->lock);
+	return r;
+}
+
 static int fsync_nothing(struct file *f, bool data_only)
 {
 	return 0;

@@ -87,6 +87,17 @@ int64_t tmpfs_readlink(struct inode *i, char *buf, size_t cap)
 	return (int64_t)len;
 }
 
+static struct txattr *xattr_find(struct tnode *n, const char *name)
+{
+	struct txattr *x;
+
+	list_for_each(x, &n->xattrs, link) {
+		if (strcmp(x->name, name) == 0)
+			return x;
+	}
+	return NULL;
+}
+
 int tmpfs_getattr(struct inode *i, struct kstat *st, unsigned query)
 {
 	struct tnode *n = to_tnode(i);
@@ -101,6 +112,20 @@ int tmpfs_getattr(struct inode *i, struct kstat *st, unsigned query)
 	if (S_ISDIR(i->mode))
 		st->size = 40 + (uint64_t)n->nr_live * 20;
 	return 0;
+}
+
+/* A write or a change of owner: the file's capabilities go. Inode locked. */
+static void drop_caps(struct tnode *n)
+{
+	struct txattr *x = xattr_find(n, XATTR_NAME_CAPS);
+
+	WRITE_ONCE(n->inode.has_fcaps, false);
+	if (!x)
+		return;
+	list_del(&x->link);
+	n->xattr_bytes -= (uint32_t)(x->size + strlen(x->name));
+	kfree(x->name);
+	kfree(x);
 }
 
 int tmpfs_setattr(struct inode *i, const struct iattr *a)
@@ -122,21 +147,12 @@ int tmpfs_setattr(struct inode *i, const struct iattr *a)
 	}
 	if ((a->valid & ATTR_MODE) && (n->seals & F_SEAL_EXEC) && ((i->mode ^ a->mode) & 0111))
 		r = -EPERM;
+	if (!r && (a->valid & (ATTR_KILL_PRIV | ATTR_KILL_CAPS)) && READ_ONCE(i->has_fcaps))
+		drop_caps(n);
 	return r ? r : inode_set_attr(i, &b);
 }
 
 /* --- extended attributes --------------------------------------------------------------------- */
-
-static struct txattr *xattr_find(struct tnode *n, const char *name)
-{
-	struct txattr *x;
-
-	list_for_each(x, &n->xattrs, link) {
-		if (strcmp(x->name, name) == 0)
-			return x;
-	}
-	return NULL;
-}
 
 /* What tmpfs stores; POSIX ACLs are not supported (mode bits only). */
 static bool supported(const char *name)
@@ -199,6 +215,8 @@ int tmpfs_setxattr(struct inode *i, const char *name, const void *buf, size_t si
 		}
 		list_add_tail(&n->xattrs, &x->link);
 		n->xattr_bytes += cost;
+		if (!strcmp(name, XATTR_NAME_CAPS))
+			WRITE_ONCE(i->has_fcaps, true);
 		i->ctime = now_real();
 		x = NULL;
 	}
@@ -240,6 +258,8 @@ int tmpfs_removexattr(struct inode *i, const char *name)
 		list_del(&x->link);
 		n->xattr_bytes -= (uint32_t)(x->size + strlen(name));
 		i->ctime = now_real();
+		if (!strcmp(name, XATTR_NAME_CAPS))
+			WRITE_ONCE(i->has_fcaps, false);
 	}
 	mutex_unlock(&i->lock);
 	if (!x)
