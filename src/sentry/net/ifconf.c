@@ -8,6 +8,7 @@
 #include <string.h>
 #include "sentry/core/cred.h"
 #include "sentry/mm/uaccess.h"
+#include "sentry/net/net.h"
 #include "sentry/net/sock.h"
 #include "sentry/task/task.h"
 
@@ -38,7 +39,7 @@ static void put_addr(struct l_ifreq *r, const char quad[4])
 	memcpy(&r->addr.sin_addr, quad, 4);
 }
 
-static int64_t if_conf(struct task *t, uint64_t arg)
+static int64_t if_conf(struct net_ns *ns, struct task *t, uint64_t arg)
 {
 	struct l_ifreq lo = {.name = "lo"};
 	struct l_ifconf c;
@@ -47,7 +48,9 @@ static int64_t if_conf(struct task *t, uint64_t arg)
 	if (r)
 		return r;
 	put_addr(&lo, "\x7f\x00\x00\x01");
-	if (c.buf) {
+	if (!net_lo_has(ns, false)) {	/* only interfaces with an address */
+		c.len = 0;
+	} else if (c.buf) {
 		if (c.len >= (int)sizeof(lo)) {
 			r = put_user(t, UADDR(c.buf), lo);
 			if (r)
@@ -62,14 +65,16 @@ static int64_t if_conf(struct task *t, uint64_t arg)
 	return put_user(t, UADDR(arg), c);
 }
 
-static int if_get(uint32_t cmd, struct l_ifreq *r)
+static int if_get(struct net_ns *ns, uint32_t cmd, struct l_ifreq *r)
 {
 	memset(r->raw, 0, sizeof(r->raw));
 	switch (cmd) {
 	case SIOCGIFFLAGS:
-		r->flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
+		r->flags = (int16_t)net_lo_flags(ns);
 		return 0;
 	case SIOCGIFADDR: case SIOCGIFDSTADDR:
+		if (!net_lo_has(ns, false))
+			return -EADDRNOTAVAIL;
 		put_addr(r, "\x7f\x00\x00\x01");
 		return 0;
 	case SIOCGIFBRDADDR:
@@ -102,12 +107,23 @@ static int if_get(uint32_t cmd, struct l_ifreq *r)
 static bool is_setter(uint32_t cmd)
 {
 	switch (cmd) {
-	case SIOCSIFFLAGS: case SIOCSIFADDR: case SIOCSIFDSTADDR: case SIOCSIFBRDADDR:
+	case SIOCSIFADDR: case SIOCSIFDSTADDR: case SIOCSIFBRDADDR:
 	case SIOCSIFNETMASK: case SIOCSIFMTU: case SIOCSIFMETRIC: case SIOCSIFHWADDR:
 	case SIOCSIFTXQLEN: case SIOCSIFNAME: case SIOCADDRT: case SIOCDELRT: case SIOCSIFMAP:
 		return true;
 	}
 	return false;
+}
+
+static int if_set_flags(struct sock *s, struct task *t, uint64_t arg)
+{
+	struct l_ifreq req;
+	int r = get_user(t, req, UADDR(arg));
+
+	if (r)
+		return r;
+	req.name[sizeof(req.name) - 1] = 0;
+	return strcmp(req.name, "lo") ? -ENODEV : net_lo_set(s->net, t, req.flags & IFF_UP);
 }
 
 int64_t net_if_ioctl(struct sock *s, struct task *t, uint32_t cmd, uint64_t arg)
@@ -116,7 +132,9 @@ int64_t net_if_ioctl(struct sock *s, struct task *t, uint32_t cmd, uint64_t arg)
 	int r;
 
 	if (cmd == SIOCGIFCONF)
-		return if_conf(t, arg);
+		return if_conf(s->net, t, arg);
+	if (cmd == SIOCSIFFLAGS)
+		return if_set_flags(s, t, arg);
 	if (is_setter(cmd))
 		return -EPERM;		/* the sandbox's network is not the guest's to configure */
 	if (cmd < SIOCGIFNAME || cmd > SIOCSIFMAP)
@@ -133,6 +151,6 @@ int64_t net_if_ioctl(struct sock *s, struct task *t, uint32_t cmd, uint64_t arg)
 	}
 	if (strcmp(req.name, "lo"))
 		return -ENODEV;
-	r = if_get(cmd, &req);
+	r = if_get(s->net, cmd, &req);
 	return r ? r : put_user(t, UADDR(arg), req);
 }

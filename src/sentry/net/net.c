@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Per-namespace state, made when its first socket needs it. */
 #include "sentry/net/net.h"
+#include <errno.h>
+#include <linux/capability.h>
+#include <net/if.h>
 #include "lib/fmt.h"
 #include "sentry/core/kheap.h"
 #include "sentry/net/sock.h"
@@ -21,6 +24,7 @@ struct net *net_of(struct net_ns *ns)
 	n = ns->net;
 	if (!n && (n = kc_alloc(&net_cache))) {
 		mutex_init(&n->lock, RANK_OBJECT);
+		n->lo_up = n->lo_addr = ns == task_root->ns->net;
 		list_init(&n->unix_all);
 		for (unsigned i = 0; i < UNIX_BUCKETS; i++)
 			list_init(&n->abstract[i]);
@@ -32,6 +36,35 @@ struct net *net_of(struct net_ns *ns)
 	}
 	mutex_unlock(&net_make_lock);
 	return n;
+}
+
+uint32_t net_lo_flags(struct net_ns *ns)
+{
+	struct net *n = net_of(ns);
+
+	return IFF_LOOPBACK | (n && READ_ONCE(n->lo_up) ? IFF_UP | IFF_RUNNING : 0u);
+}
+
+/* An IPv6 address goes with the interface, an IPv4 one stays. */
+bool net_lo_has(struct net_ns *ns, bool v6)
+{
+	struct net *n = net_of(ns);
+
+	return n && (v6 ? READ_ONCE(n->lo_up) : READ_ONCE(n->lo_addr));
+}
+
+int net_lo_set(struct net_ns *ns, struct task *t, bool up)
+{
+	struct net *n = net_of(ns);
+
+	if (!cred_ns_capable(t->cred, ns->user_ns ? ns->user_ns : task_root->user_ns, CAP_NET_ADMIN))
+		return -EPERM;
+	if (!n)
+		return -ENOMEM;
+	WRITE_ONCE(n->lo_up, up);
+	if (up)
+		WRITE_ONCE(n->lo_addr, true);
+	return 0;
 }
 
 static void net_fini(struct net_ns *ns)

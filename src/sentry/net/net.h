@@ -15,6 +15,12 @@ struct buf;
 struct pseudo_ctx;
 int proc_net_show(const struct pseudo_ctx *c, struct buf *b);
 struct net;
+struct net_ns;
+struct task;
+/* The loopback interface: its flags (IFF_*), and IFF_UP set or cleared; -EPERM. */
+uint32_t net_lo_flags(struct net_ns *ns);
+bool net_lo_has(struct net_ns *ns, bool v6);	/* an address of the family */
+must_check int net_lo_set(struct net_ns *ns, struct task *t, bool up);
 /* show_stat.c: the files of counters; false: not one of them. */
 bool net_show_stat(struct net *n, const char *name, struct buf *b);
 
@@ -25,6 +31,8 @@ enum net_count {
 };
 
 struct net {
+	bool lo_up;				/* a: in the first namespace from the start */
+	bool lo_addr;				/* a: it was up once and has got 127.0.0.1 */
 	uint64_t count[NC_COUNT];		/* a */
 	struct mutex lock;			/* RANK_OBJECT */
 	struct list abstract[UNIX_BUCKETS];	/* struct unix_sock.hash_link */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AF_NETLINK, family ROUTE: enough to look at the only interface (getifaddrs, ip link, ip addr).
- * Requests are answered into the socket's own queue; changes are refused.
+ * Requests are answered into the socket's own queue; lo can be set up and down, other changes are
+ * refused.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -12,6 +13,7 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include "sentry/core/kheap.h"
+#include "sentry/net/net.h"
 #include "sentry/net/sock.h"
 #include "sentry/task/ns.h"
 #include "sentry/task/task.h"
@@ -88,12 +90,14 @@ static void msg_end(struct reply *r)
 		((struct nlmsghdr *)(void *)(r->b->data + r->start))->nlmsg_len = r->at - r->start;
 }
 
-static void add_link(struct reply *r, const struct nlmsghdr *req, uint16_t flags, uint32_t port)
+static void add_link(struct reply *r, const struct nlmsghdr *req, uint16_t flags, uint32_t port, struct net_ns *ns)
 {
-	struct ifinfomsg ifi = {.ifi_type = ARPHRD_LOOPBACK, .ifi_index = 1,
-		.ifi_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING | 0x10000 /* IFF_LOWER_UP */};
+	struct ifinfomsg ifi = {.ifi_type = ARPHRD_LOOPBACK, .ifi_index = 1, .ifi_flags = net_lo_flags(ns)};
 	static const uint8_t mac[6];
-	uint8_t state = 0;	/* IF_OPER_UNKNOWN, as lo has */
+	uint8_t state = ifi.ifi_flags & IFF_UP ? 0 : 2;	/* IF_OPER_UNKNOWN, as lo has; _DOWN */
+
+	if (ifi.ifi_flags & IFF_UP)
+		ifi.ifi_flags |= 0x10000;	/* IFF_LOWER_UP */
 
 	msg_begin(r, req, RTM_NEWLINK, flags, port, &ifi, sizeof(ifi));
 	attr(r, IFLA_IFNAME, "lo", 3);
@@ -108,7 +112,7 @@ static void add_link(struct reply *r, const struct nlmsghdr *req, uint16_t flags
 	attr32(r, IFLA_NUM_RX_QUEUES, 1);
 	state = 1;
 	attr(r, IFLA_CARRIER, &state, 1);
-	attr(r, IFLA_QDISC, "noqueue", 8);
+	attr(r, IFLA_QDISC, ifi.ifi_flags & IFF_UP ? "noqueue" : "noop", ifi.ifi_flags & IFF_UP ? 8 : 5);
 	attr(r, IFLA_ADDRESS, mac, sizeof(mac));
 	attr(r, IFLA_BROADCAST, mac, sizeof(mac));
 	msg_end(r);
@@ -198,30 +202,31 @@ static int dump(struct sock *s, const struct nlmsghdr *req, uint8_t family)
 		if (err)
 			return err;
 		if (req->nlmsg_type == RTM_GETLINK)
-			add_link(&r, req, NLM_F_MULTI, s->nl->port);
+			add_link(&r, req, NLM_F_MULTI, s->nl->port, s->net);
 		else {
-			if (family != AF_INET6)
+			if (family != AF_INET6 && net_lo_has(s->net, false))
 				add_addr(&r, req, s->nl->port, false);
-			if (family != AF_INET)
+			if (family != AF_INET && net_lo_has(s->net, true))
 				add_addr(&r, req, s->nl->port, true);
 		}
-		reply_send(s, &r);
+		if (r.at)
+			reply_send(s, &r);
+		else
+			skb_put(r.b);
 	}
 	return send_done(s, req);
 }
 
-/* RTM_GETLINK of one interface, by number or name. */
-static int get_link(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n)
+/* Does a message about a link mean lo, by number or name? */
+static bool means_lo(const char *body, uint32_t n, struct ifinfomsg *ifi)
 {
-	struct ifinfomsg ifi = {0};
 	struct rtattr a;
-	uint32_t at = NLMSG_ALIGN(sizeof(ifi));
+	uint32_t at = NLMSG_ALIGN(sizeof(*ifi));
 	bool match;
-	struct reply r;
-	int err;
 
-	memcpy(&ifi, body, min(n, (uint32_t)sizeof(ifi)));
-	match = ifi.ifi_index == 1;
+	*ifi = (struct ifinfomsg){0};
+	memcpy(ifi, body, min(n, (uint32_t)sizeof(*ifi)));
+	match = ifi->ifi_index == 1;
 	while (n > at && n - at >= sizeof(a)) {
 		memcpy(&a, body + at, sizeof(a));
 		if (a.rta_len < sizeof(a) || a.rta_len > n - at)
@@ -230,12 +235,33 @@ static int get_link(struct sock *s, const struct nlmsghdr *req, const char *body
 			match = true;
 		at += NLMSG_ALIGN(a.rta_len);
 	}
-	if (!match)
+	return match;
+}
+
+/* RTM_NEWLINK: up and down is all that can be set. */
+static int set_link(struct sock *s, const char *body, uint32_t n)
+{
+	struct ifinfomsg ifi;
+
+	if (!means_lo(body, n, &ifi))
+		return -ENODEV;
+	if (!(ifi.ifi_change & IFF_UP))
+		return -EPERM;
+	return net_lo_set(s->net, current, ifi.ifi_flags & IFF_UP);
+}
+
+static int get_link(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n)
+{
+	struct ifinfomsg ifi;
+	struct reply r;
+	int err;
+
+	if (!means_lo(body, n, &ifi))
 		return send_ack(s, req, -ENODEV);
 	err = reply_begin(s, &r);
 	if (err)
 		return err;
-	add_link(&r, req, 0, s->nl->port);
+	add_link(&r, req, 0, s->nl->port, s->net);
 	reply_send(s, &r);
 	return 0;
 }
@@ -259,6 +285,8 @@ static int handle(struct sock *s, const struct nlmsghdr *req, const char *body, 
 		;
 	else if (req->nlmsg_type < RTM_BASE || req->nlmsg_type > RTM_MAX)
 		err = -EOPNOTSUPP;
+	else if (req->nlmsg_type == RTM_NEWLINK)
+		err = set_link(s, body, n);
 	else if ((req->nlmsg_type & 3) != 2)	/* not a GET */
 		err = -EPERM;
 	else if ((req->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP)

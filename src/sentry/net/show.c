@@ -147,7 +147,6 @@ static const struct {
 	 "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT      "
 	 "                                                 \n"},
 	{"arp", "IP address       HW type     Flags       HW address            Mask     Device\n"},
-	{"if_inet6", "00000000000000000000000000000001 01 80 10 80       lo\n"},
 	{"packet", "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"},
 	{"raw", "  sl  " ADDRS4 QUEUES "\n"},
 	{"netlink", "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    "
@@ -199,6 +198,8 @@ bool net_show(struct net_ns *ns, const char *name, struct buf *b)
 		show_inet(n, b, PROTO_UDP, true);
 	else if (!strcmp(name, "unix"))
 		show_unix(n, b);
+	else if (!strcmp(name, "if_inet6"))
+		buf_fmt(b, "%s", net_lo_has(ns, true) ? "00000000000000000000000000000001 01 80 10 80       lo\n" : "");
 	else if (!net_show_stat(n, name, b)) {
 		for (unsigned i = 0; i < array_size(fixed); i++)
 			if (!strcmp(name, fixed[i].name)) {

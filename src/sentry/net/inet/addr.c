@@ -261,7 +261,7 @@ int inet_bind(struct sock *s, struct task *t, const void *addr, uint32_t len)
 	}
 	if (r)
 		return r == 1 ? -EAFNOSUPPORT : r;
-	if (!inet_is_any(&la) && !inet_is_loopback(&la))
+	if (!inet_is_any(&la) && !(inet_is_loopback(&la) && (inet_is_v4(&la) || net_lo_has(s->net, true))))
 		return -EADDRNOTAVAIL;
 	if (s->family == AF_INET6 && inet_is_v4(&la) && inet_v6only(s))
 		return -EINVAL;

@@ -275,7 +275,7 @@ static int connect_begin(struct sock *s, struct inet_addr *to)
 		inet_loopback(s->family == AF_INET || inet_is_v4(to), to);
 		to->port = port;
 	}
-	if (!inet_is_loopback(to) || (s->family == AF_INET6 && inet_is_v4(to) && inet_v6only(s)))
+	if (!inet_is_loopback(to) || !READ_ONCE(net_of(s->net)->lo_up) || (s->family == AF_INET6 && inet_is_v4(to) && inet_v6only(s)))
 		return -ENETUNREACH;
 	r = inet_autobind(s);
 	if (r)
@@ -293,7 +293,7 @@ static int connect_begin(struct sock *s, struct inet_addr *to)
 	l = inet_find(n, PROTO_TCP, to, &s->inet->local);
 	r = l ? meet(s, l) : -ECONNREFUSED;
 	if (r == -ECONNREFUSED)
-		net_count(net_of(s->net), NC_TCP_FAILS, 1);
+		net_count(net_of(s->net), NC_TCP_FAILS, 1), net_count(net_of(s->net), NC_BYTES, 100);
 	if (r && r != -EINPROGRESS) {
 		mutex_lock(&s->lock);
 		s->state = ST_CLOSED;

@@ -36,7 +36,7 @@ static int route(const struct sock *s, struct inet_addr *to)
 	}
 	if (is_broadcast(to) && !sock_opt(s, SKO_BROADCAST))
 		return -EACCES;
-	return inet_is_loopback(to) ? 0 : -ENETUNREACH;
+	return inet_is_loopback(to) && READ_ONCE(net_of(s->net)->lo_up) ? 0 : -ENETUNREACH;
 }
 
 static void source_towards(const struct sock *s, const struct inet_addr *to, struct inet_addr *from)
