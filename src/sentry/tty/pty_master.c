@@ -82,47 +82,29 @@ static int64_t master_read(struct file *f, struct uio *u, int64_t *pos)
 	return err;
 }
 
+static size_t master_push(struct tty *t, const uint8_t *p, size_t n, bool *dead)
+{
+	struct tty_signals sig = {0};
+
+	mutex_lock(&t->lock);
+	*dead = t->hungup;
+	size_t got = *dead ? 0 : ldisc_receive(t, p, n, &sig);
+	mutex_unlock(&t->lock);
+	tty_signals_send(&sig);
+	if (got) {
+		wq_wake_all(&t->read_wq);
+		wq_wake_all(&t->m_read_wq);	/* echo */
+		wq_wake_all(&t->write_wq);	/* ^Q, flushed output */
+	}
+	return got;
+}
+
 static int64_t master_write(struct file *f, struct uio *u, int64_t *pos)
 {
 	struct tty *t = f->priv;
-	uint8_t chunk[TTY_CHUNK];
-	int64_t done = 0;
 
 	(void)pos;
-	while (u->left) {
-		int64_t n = uio_get(u, chunk, min((size_t)u->left, sizeof(chunk)));
-		if (n < 0)
-			return done ? done : n;
-		size_t off = 0;
-		while (off < (size_t)n) {
-			struct tty_signals sig = {0};
-			struct waiter w;
-			int err = 0;
-			wait_begin(&w, &t->m_write_wq, current);
-			mutex_lock(&t->lock);
-			size_t got = t->hungup ? 0 : ldisc_receive(t, chunk + off, (size_t)n - off, &sig);
-			bool dead = t->hungup;
-			mutex_unlock(&t->lock);
-			tty_signals_send(&sig);
-			off += got;
-			done += (int64_t)got;
-			if (got) {
-				wq_wake_all(&t->read_wq);
-				wq_wake_all(&t->m_read_wq);	/* echo */
-				wq_wake_all(&t->write_wq);	/* ^Q, flushed output */
-			} else if (dead) {
-				err = -EIO;
-			} else if (f->flags & O_NONBLOCK) {
-				err = -EAGAIN;
-			} else {
-				err = wait_sleep(current, WAIT_INTERRUPTIBLE, WAIT_FOREVER);
-			}
-			wait_end(&w);
-			if (err)
-				return done ? done : err;
-		}
-	}
-	return done;
+	return tty_write_all(f, u, &t->m_write_wq, master_push);
 }
 
 static uint32_t master_poll(struct file *f, struct poll_table *pt)

@@ -195,11 +195,52 @@ static int64_t slave_read(struct file *f, struct uio *u, int64_t *pos)
 	return done;
 }
 
-static int64_t slave_write(struct file *f, struct uio *u, int64_t *pos)
+int64_t tty_write_all(struct file *f, struct uio *u, struct waitq *wq, tty_push_fn *push)
 {
 	struct tty *t = f->priv;
 	uint8_t chunk[TTY_CHUNK];
 	int64_t done = 0;
+
+	while (u->left) {
+		int64_t n = uio_get(u, chunk, min((size_t)u->left, sizeof(chunk)));
+		if (n < 0)
+			return done ? done : n;
+		for (size_t off = 0; off < (size_t)n;) {
+			struct waiter w;
+			bool dead = false;
+			int err = 0;
+			wait_begin(&w, wq, current);
+			size_t got = push(t, chunk + off, (size_t)n - off, &dead);
+			off += got;
+			done += (int64_t)got;
+			if (dead)
+				err = -EIO;
+			else if (!got && (f->flags & O_NONBLOCK))
+				err = -EAGAIN;
+			else if (!got)
+				err = wait_sleep(current, WAIT_INTERRUPTIBLE, WAIT_FOREVER);
+			wait_end(&w);
+			if (err)
+				return done ? done : err;
+		}
+	}
+	return done;
+}
+
+static size_t slave_push(struct tty *t, const uint8_t *p, size_t n, bool *dead)
+{
+	mutex_lock(&t->lock);
+	*dead = slave_dead(t);
+	size_t got = *dead ? 0 : ldisc_write(t, p, n);
+	mutex_unlock(&t->lock);
+	if (got)
+		wq_wake_all(&t->m_read_wq);
+	return got;
+}
+
+static int64_t slave_write(struct file *f, struct uio *u, int64_t *pos)
+{
+	struct tty *t = f->priv;
 
 	(void)pos;
 	if (t->termios.lflag & TOSTOP) {
@@ -207,38 +248,7 @@ static int64_t slave_write(struct file *f, struct uio *u, int64_t *pos)
 		if (err)
 			return err;
 	}
-	while (u->left) {
-		int64_t n = uio_get(u, chunk, min((size_t)u->left, sizeof(chunk)));
-		if (n < 0)
-			return done ? done : n;
-		size_t off = 0;
-		while (off < (size_t)n) {
-			mutex_lock(&t->lock);
-			bool dead = slave_dead(t);
-			size_t w = dead ? 0 : ldisc_write(t, chunk + off, (size_t)n - off);
-			mutex_unlock(&t->lock);
-			if (dead)
-				return done ? done : -EIO;
-			off += w;
-			done += (int64_t)w;
-			if (w) {
-				wq_wake_all(&t->m_read_wq);
-				continue;
-			}
-			if (f->flags & O_NONBLOCK)
-				return done ? done : -EAGAIN;
-			struct waiter wt;
-			wait_begin(&wt, &t->write_wq, current);
-			mutex_lock(&t->lock);
-			bool room = slave_dead(t) || (!t->stopped && t->out_head - t->out_tail < TTY_OUT - 8);
-			mutex_unlock(&t->lock);
-			int err = room ? 0 : wait_sleep(current, WAIT_INTERRUPTIBLE, WAIT_FOREVER);
-			wait_end(&wt);
-			if (err)
-				return done ? done : err;
-		}
-	}
-	return done;
+	return tty_write_all(f, u, &t->write_wq, slave_push);
 }
 
 static uint32_t slave_poll(struct file *f, struct poll_table *pt)

@@ -80,6 +80,10 @@ size_t tty_out_take(struct tty *t, uint8_t *p, size_t n);
 /* A background process that reads, writes (TOSTOP) or changes settings: 0, -EIO, -ERESTARTSYS
  * after its group was signalled. No locks held. */
 must_check int tty_check_change(struct tty *t, struct task *task, int sig);
+/* Takes what it can of p; *dead: the other end is gone. */
+typedef size_t tty_push_fn(struct tty *t, const uint8_t *p, size_t n, bool *dead);
+/* Writes through `push`; while it takes nothing the caller sleeps on wq. Bytes written, or -errno. */
+int64_t tty_write_all(struct file *f, struct uio *u, struct waitq *wq, tty_push_fn *push);
 /* O_NOCTTY was not given: a session leader without terminal takes this one. */
 void tty_open_ctty(struct tty *t, struct task *task);
 /* The session leader exits or calls TIOCNOTTY: hangs up the foreground group. */
