@@ -163,6 +163,16 @@ int main(int argc, char **argv)
 	SHOW(open("/proc/99999999", O_RDONLY));
 	SHOW(mkdir("/proc/x", 0755) < 0);
 	SHOW(unlink("/proc/self/comm"));
+	SHOW(unlink("/proc/self/task"));
+	SHOW(mkdir("/proc/self/new", 0777));
+	SHOW(mkdir("/proc/new", 0777));
+	SHOW(open("/proc/self/new", O_CREAT | O_RDWR, 0666));
+	SHOW(symlink("a", "/proc/self/new"));
+	SHOW(link("/proc/self/comm", "/proc/self/new"));
+	SHOW(rename("/proc/self/comm", "/proc/self/new"));
+	SHOW(chmod("/proc/self", 0700));
+	SHOW(access("/proc/self", W_OK));
+	SHOW(unlink("/proc/sys/kernel/hostname"));
 	SHOW(access("/proc/1/stat", R_OK));
 	SHOW(access("/sys/devices/system/cpu/online", R_OK));
 	DONE();

@@ -471,7 +471,7 @@ int may_create(const struct path *dir, const struct cred *cred)
 {
 	struct inode *i = dir->dentry->inode;
 
-	if (i->nlink == 0 || (dir->dentry->flags & D_UNLINKED))
+	if (i->nlink == 0 || (dir->dentry->flags & D_UNLINKED) || i->sb->fixed_names)
 		return -ENOENT;
 	return inode_permission(i, W_OK | X_OK, cred);
 }

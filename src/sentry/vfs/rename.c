@@ -74,6 +74,9 @@ static int check_rights(struct rename *r)
 {
 	struct inode *oi = r->od->inode, *ni = r->nd->inode;
 	bool isdir = S_ISDIR(oi->mode);
+
+	if (!ni && r->n.cur.dentry->inode->sb->fixed_names)
+		return -ENOENT;
 	int e = may_delete(&r->o.cur, r->od, isdir, r->o.cred);
 
 	if (e)

@@ -232,6 +232,7 @@ int proc_create(struct pid_ns *ns, struct super **out)
 	if (!sb)
 		return -ENOMEM;
 	pid_ns_get(ns);
+	sb->fixed_names = true;
 	sb->priv = ns;
 	int err = pseudo_root(sb, PT_PROC, S_IFDIR | 0555, &root);
 	if (!err)

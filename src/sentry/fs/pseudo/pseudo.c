@@ -438,8 +438,26 @@ static int pseudo_setattr(struct inode *i, const struct iattr *a)
 	return 0;	/* truncation by O_TRUNC and times: accepted, without effect */
 }
 
+/* As proc does: a process's own directory is immutable; below sys no capability overrides a mode. */
+static int pseudo_permission(struct inode *i, int mask, const struct cred *cred)
+{
+	const struct pseudo_inode *pi = PSEUDO(i);
+	uint32_t bits = i->mode;
+
+	if (pi->table == PT_PROC_PID && !pi->prefix && S_ISDIR(i->mode) && (mask & W_OK))
+		return -EPERM;
+	if (pi->table != PT_PROC || strncmp(pseudo_entry_of(pi)->path, "sys/", 4) || pi->prefix == 0)
+		return inode_generic_permission(i, mask, cred);
+	if (cred->euid == i->uid)
+		bits >>= 6;
+	else if (cred_in_egroup(cred, i->gid))
+		bits >>= 3;
+	return (uint32_t)mask & ~bits & 7 ? -EACCES : 0;
+}
+
 const struct inode_ops pseudo_inode_ops = {
 	.lookup = pseudo_lookup,
+	.permission = pseudo_permission,
 	.revalidate = pseudo_revalidate,
 	.getattr = pseudo_getattr,
 	.readlink = pseudo_readlink,
