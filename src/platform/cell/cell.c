@@ -82,6 +82,8 @@ void thr_state_locked(struct pl_thr *t, enum thr_state state)
 	t->state = state;
 	if (!d)
 		return;
+	if (d < 0)
+		wait_inactive(t);
 	__atomic_add_fetch(&t->s->nlive, (uint32_t)d, __ATOMIC_SEQ_CST);
 	if (d < 0 && __atomic_load_n(&t->s->live_waited, __ATOMIC_SEQ_CST))
 		(void)h_futex_wake(&t->s->nlive, INT32_MAX);

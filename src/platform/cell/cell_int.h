@@ -66,6 +66,8 @@ struct pl_thr {
 	uint32_t pre_len;
 
 	uint32_t rp, ev;	/* replies given, events seen */
+	uint32_t active;	/* a: counted as one that wants a CPU */
+	uint32_t busy_calls;	/* since it last slept */
 	bool blocked_last;	/* its last call slept: its stub need not spin for the reply */
 	uint32_t spin_fails, spin_skip, denied;
 	bool affine;		/* L: its host thread was confined to some CPUs */
@@ -251,6 +253,7 @@ void wait_init(void);
 void affinity_reset_locked(struct pl_thr *t);
 uint32_t wait_guest_spin(const struct pl_thr *t);
 must_check int stub_wait(struct pl_thr *t, bool stopped);
+void wait_inactive(struct pl_thr *t);	/* its guest thread sleeps in the Sentry, or ends */
 
 /* ops.c */
 void set_op(struct pl_thr *t, uint32_t i, uint32_t kind, uint32_t nr, uint64_t a0, uint64_t a1,

@@ -14,10 +14,11 @@
 #define PREEMPT_NS	300000		/* a gap this long is another task, not an interrupt */
 #define PIN_AFTER	16		/* sleeps in a row: moving to another CPU is not cheap */
 #define STOP_CPU_NS	900000000ull
+#define BUSY_CALLS	16u
 #define CALM_NS		20000000ll	/* then no spinning for so long */
 
 static struct {
-	uint32_t nrun;		/* a: guest threads that owe us nothing */
+	uint32_t nrun;		/* a: guest threads that want a CPU */
 	uint32_t nspin;		/* a: our threads that spin */
 	uint32_t ncpus;
 	uint32_t pauses;	/* in SPIN_NS */
@@ -58,12 +59,27 @@ static bool room(uint32_t more)
 		       __atomic_load_n(&w.nspin, __ATOMIC_RELAXED) + more <= w.ncpus;
 }
 
-/* How long the stub may spin for the reply to its next event. */
+/* How long the stub may spin for the reply to its next event: not at all on our own CPU. */
 uint32_t wait_guest_spin(const struct pl_thr *t)
 {
-	if (pl.boot.no_spin || w.ncpus < 2 || !room(1) || t->blocked_last)
+	if (pl.boot.no_spin || w.ncpus < 2 || !room(1) || t->blocked_last || pinned_to >= 0)
 		return 0;
 	return w.pauses;
+}
+
+/* A guest thread counts while it runs. One that has not slept for some calls counts while it is
+ * served, too: with as many of them as CPUs there is none to spin on, whichever half of each pair
+ * is at work just now. One that sleeps often is about to leave its CPU to us. */
+static void wait_active(struct pl_thr *t)
+{
+	if (!__atomic_exchange_n(&t->active, 1, __ATOMIC_RELAXED))
+		__atomic_add_fetch(&w.nrun, 1, __ATOMIC_RELAXED);
+}
+
+void wait_inactive(struct pl_thr *t)
+{
+	if (__atomic_exchange_n(&t->active, 0, __ATOMIC_RELAXED))
+		__atomic_sub_fetch(&w.nrun, 1, __ATOMIC_RELAXED);
 }
 
 static void pin(int cpu)
@@ -225,7 +241,7 @@ int stub_wait(struct pl_thr *t, bool stopped)
 	uint32_t ev;
 
 	if (!stopped)
-		__atomic_add_fetch(&w.nrun, 1, __ATOMIC_RELAXED);
+		wait_active(t);
 	for (;;) {
 		ev = __atomic_load_n(&t->c->ev_seq, __ATOMIC_ACQUIRE);
 		if (is_dead(t) || ev != t->ev)
@@ -250,8 +266,8 @@ int stub_wait(struct pl_thr *t, bool stopped)
 			ticks = 1;
 		}
 	}
-	if (!stopped)
-		__atomic_sub_fetch(&w.nrun, 1, __ATOMIC_RELAXED);
+	if (!stopped && t->busy_calls++ < BUSY_CALLS)
+		wait_inactive(t);
 	t->ev = ev;
 	return is_dead(t) ? -ESRCH : 0;
 }
