@@ -8,6 +8,8 @@
 #include "sentry/mm/mm_int.h"
 #include "sentry/mm/uaccess.h"
 
+#define PATH_SMALL 192u
+
 enum dir { IN, OUT };
 
 /* The vDSO lies beyond the layout (mm_setup_vdso); its image is ours. */
@@ -125,9 +127,17 @@ int64_t copy_in_str(struct task *t, char *dst, uaddr_t src, size_t cap)
 
 int copy_in_path(struct task *t, uaddr_t src, bool may_be_empty, char **out)
 {
-	char *p = kmalloc(PATH_MAX_LEN);
-	int64_t n;
+	char small[PATH_SMALL], *p;
+	int64_t n = copy_in_str(t, small, src, sizeof(small));
 
+	if (n >= 0) {		/* nearly all: no page is cleared for them */
+		p = n || may_be_empty ? kmemdup(small, (size_t)n + 1) : NULL;
+		*out = p;
+		return p ? 0 : n || may_be_empty ? -ENOMEM : -ENOENT;
+	}
+	if (n != -ENAMETOOLONG)
+		return (int)n;
+	p = kmalloc(PATH_MAX_LEN);
 	if (!p)
 		return -ENOMEM;
 	n = copy_in_str(t, p, src, PATH_MAX_LEN);

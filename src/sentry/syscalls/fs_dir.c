@@ -10,8 +10,6 @@
 #include "sentry/core/kheap.h"
 #include "sentry/syscalls/fs_util.h"
 
-#define DIRBUF_MAX (256u << 10)
-
 struct dirbuf {
 	struct dir_emit e;	/* first */
 	char *p;
@@ -51,7 +49,8 @@ static int fill(struct dir_emit *e, const char *name, size_t len, uint64_t ino, 
 	return 0;
 }
 
-static int64_t read_dir(struct task *t, struct file *f, uaddr_t out, struct dirbuf *b)
+/* The entries are made in the window, which is written only. */
+static int64_t read_dir(struct task *t, struct file *f, struct uio *u, struct dirbuf *b)
 {
 	int64_t r = file_pos_lock(f, t);
 
@@ -64,9 +63,9 @@ static int64_t read_dir(struct task *t, struct file *f, uaddr_t out, struct dirb
 	if (!b->any && b->err)
 		r = b->err;
 	if (b->any) {
-		r = copy_out(t, out, b->p, b->used);
-		if (!r)
-			r = (int64_t)b->used;
+		r = uio_put_window(u, b->used);
+		if (r >= 0 && r != (int64_t)b->used)
+			r = -EFAULT;
 	}
 	if (r >= 0)
 		f->pos = b->e.pos;
@@ -80,6 +79,7 @@ static int64_t do_getdents(struct task *t, const struct sysargs *a, bool old)
 {
 	struct file *f = fd_get(t, ARG_INT(0));
 	struct dirbuf b = {.e.fn = fill, .old = old};
+	struct uio u;
 	int64_t r;
 
 	if (!f)
@@ -88,10 +88,10 @@ static int64_t do_getdents(struct task *t, const struct sysargs *a, bool old)
 		file_put(f);
 		return -ENOTDIR;
 	}
-	b.cap = min(ARG_U32(2), DIRBUF_MAX);
-	b.p = kmalloc(b.cap ? b.cap : 1);
-	r = b.p ? read_dir(t, f, ARG_UADDR(1), &b) : -ENOMEM;
-	kfree(b.p);
+	uio_user(&u, t, a->a[1], ARG_U32(2));
+	b.p = uio_window(&u, &b.cap);
+	b.cap = min(b.cap, (size_t)ARG_U32(2));
+	r = read_dir(t, f, &u, &b);
 	file_put(f);
 	return r;
 }

@@ -290,8 +290,9 @@ static int64_t do_readlink(struct task *t, int dirfd, uaddr_t name, uaddr_t out,
 	if (r)
 		return r;
 	size_t cap = min((size_t)size, (size_t)PATH_MAX_LEN);
-	buf = kmalloc(cap);
-	r = buf ? link_text(t, &p, buf, cap) : -ENOMEM;
+	bool link = IS(p.dentry->inode->mode, 0120000);	/* most are none: realpath asks of each name */
+	buf = link ? kmalloc(cap) : NULL;
+	r = !link ? -EINVAL : buf ? link_text(t, &p, buf, cap) : -ENOMEM;
 	if (empty && r == -EINVAL)
 		r = -ENOENT;
 	if (r >= 0)

@@ -22,6 +22,8 @@
 #endif
 #define LINK_BUF 128
 
+_Thread_local uint64_t vfs_walks;
+
 const struct cred *walk_cred(struct task *t)
 {
 	return t ? t->cred : NULL;
@@ -70,6 +72,7 @@ int walk_begin(struct walk *w, struct task *t, int dirfd, const char *name, unsi
 	w->flags = flags;
 	w->name = name;
 	w->rename_seq = dcache_rename_seq();
+	vfs_walks++;
 	if (!*name && !(flags & LOOKUP_EMPTY))
 		return -ENOENT;
 	if (*name == '/' && (flags & LOOKUP_BENEATH))
@@ -105,6 +108,7 @@ int walk_begin_at(struct walk *w, struct task *t, const struct path *root, const
 	w->flags = flags;
 	w->name = name;
 	w->rename_seq = dcache_rename_seq();
+	vfs_walks++;
 	if (!*name && !(flags & LOOKUP_EMPTY))
 		return -ENOENT;
 	w->root = *root;

@@ -378,6 +378,8 @@ struct open_how_k {
 /* 1 + the access mode with which what is looked up or created is about to be opened, or 0: a
  * remote file system may open it along with that. */
 extern _Thread_local unsigned vfs_open_intent;
+/* Grows with each walk of this thread: what was seen of a directory in one is not used in another. */
+extern _Thread_local uint64_t vfs_walks;
 /* What the last component is looked up for. The operation itself will notice when an absent name
  * is taken (EEXIST) or a present one is gone (ENOENT), so that a cached answer need not be asked
  * about again before. */

@@ -41,15 +41,13 @@ int gofer_getattr(struct inode *i, struct kstat *st, unsigned query)
 
 /*
  * A walk asks for permission on a directory and then whether its cached entry holds: both need
- * the same fstat. The thread that made one a moment ago uses it again, once.
+ * the same fstat. It is used again once, in the same walk.
  */
-#define STAMP_FRESH_NS 10000
-
 static _Thread_local struct {
 	const struct gofer_inode *g;
 	uint64_t h;
 	struct stamp s;
-	int64_t when;
+	uint64_t walk;
 } last;
 
 static uint64_t stamp_ns(struct timespec t)
@@ -67,7 +65,7 @@ static int stat_dir(struct gofer_inode *dir)
 		return rc;
 	last.g = dir, last.h = dir->h;
 	last.s = (struct stamp){stamp_ns(st.st_mtim), stamp_ns(st.st_ctim)};
-	last.when = h_now();
+	last.walk = vfs_walks;
 	return 0;
 }
 
@@ -79,7 +77,7 @@ static void last_forget(const struct gofer_inode *dir)
 
 int gofer_stamp(struct gofer_inode *dir, struct stamp *s)
 {
-	if (last.g != dir || last.h != dir->h || h_now() - last.when > STAMP_FRESH_NS) {
+	if (last.g != dir || last.h != dir->h || last.walk != vfs_walks) {
 		int rc = stat_dir(dir);
 		if (rc)
 			return rc;

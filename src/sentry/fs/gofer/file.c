@@ -4,7 +4,7 @@
  * with the same access share one host description; the read-only one is kept after the last close
  * and makes the next open free of a request. A description has no more access than the opens it
  * serves (I1; a write-only open cannot be mapped and may use one for both). Open directories have a
- * description each: the host keeps the place.
+ * description each, as the host keeps the place; one is kept after its close, in desc[DESC_RO].
  *
  * f->priv: regular files hold DESC_* + 1 in it, directories a struct gofer_dir.
  */
@@ -19,7 +19,7 @@
 #include "sentry/fs/gofer/gofer_int.h"
 #include "sentry/task/task.h"
 
-#define DIR_BUF 16384u
+#define DIR_BUF 8192u
 #define APPEND_MAX (1u << 20)	/* a write up to this is not torn by other appenders (R16) */
 
 struct gofer_dir {
@@ -97,6 +97,22 @@ static int open_regular(struct gofer_inode *g, struct file *f)
 	return rc;
 }
 
+int gofer_dir_take(struct gofer_inode *g, hh_t *out)
+{
+	*out = g->desc[DESC_RO].h;
+	g->desc[DESC_RO].h = HH_NONE;
+	g->recent = true;
+	return hh_is_none(*out) ? gofer_ask_open(g, O_RDONLY | O_DIRECTORY, out) : 0;
+}
+
+hh_t gofer_dir_keep(struct gofer_inode *g, hh_t h)
+{
+	if (!hh_is_none(g->desc[DESC_RO].h))
+		return h;
+	g->desc[DESC_RO].h = h;
+	return HH_NONE;
+}
+
 static int gofer_open(struct inode *i, struct file *f)
 {
 	struct gofer_inode *g = to_gofer(i);
@@ -108,7 +124,9 @@ static int gofer_open(struct inode *i, struct file *f)
 	struct gofer_dir *d = kc_alloc(&gofer_dir_cache);
 	if (!d)
 		return -ENOMEM;
-	int rc = gofer_ask_open(g, O_RDONLY | O_DIRECTORY, &d->h);
+	mutex_lock(&i->lock);
+	int rc = gofer_dir_take(g, &d->h);
+	mutex_unlock(&i->lock);
 	if (rc)
 		kc_free(&gofer_dir_cache, d);
 	else
@@ -140,7 +158,10 @@ static void gofer_release(struct file *f)
 	if (S_ISDIR(g->inode.mode)) {
 		struct gofer_dir *d = f->priv;
 
-		hh_close(d->h);
+		mutex_lock(&g->inode.lock);
+		hh_t rest = gofer_dir_keep(g, d->h);
+		mutex_unlock(&g->inode.lock);
+		hh_close(rest);
 		kfree(d->buf);
 		kc_free(&gofer_dir_cache, d);
 	} else if (desc_kind(f) < DESC_KINDS) {

@@ -95,8 +95,11 @@ static inline struct gofer_super *gofer_sb(const struct inode *i)
 	return i->sb->priv;
 }
 
-/* Is hfd an open description of this inode with this access mode? -EIO if not. */
 must_check int gofer_ask_open(struct gofer_inode *g, uint32_t flags, hh_t *out);
+/* A directory's description, with its place anywhere; what keep returns is to be closed. Locked. */
+must_check int gofer_dir_take(struct gofer_inode *g, hh_t *out);
+hh_t gofer_dir_keep(struct gofer_inode *g, hh_t h);
+/* Is hfd an open description of this inode with this access mode? -EIO if not. */
 must_check int desc_check(const struct gofer_inode *g, int hfd, uint32_t access);
 /* Reads a node of a reply and returns its inode: a known one, or a new one. */
 must_check int gofer_node(struct gcall *c, struct super *sb, struct inode **out);

@@ -137,15 +137,17 @@ static int read_names(struct gofer_inode *dir, struct prefetch *p)
 	char *buf = kmalloc(16384);
 	hh_t h;
 	int64_t n;
-	int rc = buf ? gofer_ask_open(dir, O_RDONLY | O_DIRECTORY, &h) : -ENOMEM;
+	int rc = buf ? gofer_dir_take(dir, &h) : -ENOMEM;
 
 	if (rc) {
 		kfree(buf);
 		return rc;
 	}
+	if (h_lseek(hh_fd(h), 0, SEEK_SET))
+		rc = -EIO;
 	while (!rc && (n = h_getdents(hh_fd(h), buf, 16384)) != 0)
 		rc = n < 0 ? (int)n : add_names(p, buf, (size_t)n);
-	hh_close(h);
+	hh_close(gofer_dir_keep(dir, h));
 	kfree(buf);
 	if (!rc && p->n) {
 		p->names = kmalloc_array(p->n, sizeof(*p->names));
