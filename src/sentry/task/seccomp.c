@@ -69,6 +69,8 @@ static int load_prog(struct task *t, uint64_t uprog, struct seccomp_filter **out
 		return rc;
 	if (fp.len == 0 || fp.len > BPF_MAXINSNS)
 		return -EINVAL;
+	if (!t->no_new_privs && !cred_ns_capable(t->cred, t->cred->user_ns, CAP_SYS_ADMIN))
+		return -EACCES;
 	f = kmalloc(sizeof(*f) + fp.len * sizeof(f->prog[0]));
 	if (!f)
 		return -ENOMEM;
@@ -141,8 +143,6 @@ int64_t seccomp_set_filter(struct task *t, uint32_t flags, uint64_t uprog)
 		return -EINVAL;
 	if (t->seccomp_mode == SECCOMP_MODE_STRICT)
 		return -EINVAL;
-	if (!t->no_new_privs && !cred_ns_capable(t->cred, t->cred->user_ns, CAP_SYS_ADMIN))
-		return -EACCES;
 	rc = load_prog(t, uprog, &f);
 	if (rc)
 		return rc;
