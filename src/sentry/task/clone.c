@@ -583,6 +583,7 @@ int task_root_init(uint64_t s, uint32_t max_tasks, const char *hostname)
 	}
 	r->max_tasks = max_tasks;
 	task_root = r;
+	__builtin_memcpy(task_root->core_pattern, "core", 5);
 	return ns_init_root(hostname, NULL);
 }
 

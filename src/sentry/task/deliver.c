@@ -7,6 +7,7 @@
 #include <signal.h>
 #include "lib/log.h"
 #include "sentry/mm/uaccess.h"
+#include "sentry/task/coredump.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/task_i.h"
 
@@ -135,14 +136,13 @@ static void fix_restart(struct task *t, const struct l_sigaction *act)
 
 /* --- choosing the signal ------------------------------------------------------------------- */
 
-static void die(struct task *t, int sig)
+static void die(struct task *t, int sig, const struct l_siginfo *info)
 {
 	struct process *p = t->proc;
 	int32_t code = sig;
 
-	if (signal_dumps_core(sig) && task_rlimit(t, 4 /* RLIMIT_CORE */) > 0 && t->mm && t->mm->dumpable &&
-	    t->dumped_core)
-		code |= 0x80;
+	if (info && signal_dumps_core(sig))
+		(void)core_dump(t, sig, info);	/* its success is in the process's exit code */
 	mutex_lock(&p->sighand->lock);
 	if (p->group_exit & SG_EXIT)
 		code = p->exit_code;
@@ -169,7 +169,7 @@ static int choose(struct task *t, struct l_siginfo *info, struct l_sigaction *ac
 		if (p->exec_task && p->exec_task != t && !(p->group_exit & SG_EXIT))
 			task_exit_self(t, 0);
 		else
-			die(t, code & 0x7f ? code & 0x7f : 0);
+			die(t, code & 0x7f ? code & 0x7f : 0, NULL);
 		if (code && t->exiting)
 			t->exit_code = code;
 		return -1;
@@ -219,7 +219,7 @@ static int choose(struct task *t, struct l_siginfo *info, struct l_sigaction *ac
 		goto again;
 	}
 	mutex_unlock(&p->sighand->lock);
-	die(t, sig);
+	die(t, sig, info);
 	return -1;
 again:
 	mutex_unlock(&p->sighand->lock);

@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "sentry/core/kheap.h"
 #include "sentry/mm/uaccess.h"
+#include "sentry/task/coredump.h"
 #include "sentry/task/exec.h"
 #include "sentry/task/futex.h"
 #include "sentry/task/ptrace.h"
@@ -397,6 +398,7 @@ void task_do_exit(struct task *t)
 	t->jobctl &= JC_STOP_SIGMASK | JC_STOP_CONSUME | JC_STOP_PENDING;
 	mutex_unlock(&p->sighand->lock);
 	/* From here on kill flags must not shorten waits that clean up. */
+	core_join(t);
 	last = is_last_to_exit(t);
 	if (last) {
 		ptimers_drop(t);

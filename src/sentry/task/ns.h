@@ -60,6 +60,8 @@ struct ucount {
 #define UCOUNT_BUCKETS 64
 #define PID_BUCKETS 1024
 
+#define CORE_PATTERN_MAX 128	/* with its NUL */
+
 struct task_root {
 	struct list processes;		/* T; struct process.all_link */
 	uint32_t nr_tasks, nr_processes;	/* a */
@@ -73,6 +75,8 @@ struct task_root {
 	int32_t init_status;
 	uint64_t rng[4];		/* layout seeds and AT_RANDOM; a */
 	uint32_t next_inum;		/* a */
+	char core_pattern[CORE_PATTERN_MAX];	/* T: kernel.core_pattern */
+	uint32_t core_uses_pid;		/* a */
 	uint64_t forks_total;		/* a: /proc/stat */
 	struct mutex pidmap_lock;	/* RANK_PIDMAP */
 	struct list pid_hash[PID_BUCKETS];

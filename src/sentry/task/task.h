@@ -197,6 +197,7 @@ struct process {
 	uint64_t start_time, start_boottime;	/* I */
 	int32_t oom_score_adj;
 	struct sem_undo *sem_undo;
+	struct core *core;			/* S: a core file is being written; coredump.c */
 };
 
 /* --- task ---------------------------------------------------------------------------------------- */
@@ -277,7 +278,6 @@ struct task {
 	bool mem_wanted;		/* a: somebody waits for task_serve_mem */
 	bool exec_nproc_check;		/* set*uid went over RLIMIT_NPROC: execve shall fail */
 	bool vfork_wait;		/* T: waits until the vfork child has released it */
-	bool dumped_core;
 	uint64_t set_child_tid;		/* o: CLONE_CHILD_SETTID, stored by the child */
 	uint64_t timer_slack, default_timer_slack;
 	uint32_t mce_kill, seccomp_mode;

@@ -155,6 +155,14 @@ int sysctl_text_show(const struct pseudo_ctx *c, struct buf *b)
 	case SYSCTL_dentry_state:
 		buf_fmt(b, "1024\t0\t45\t0\t0\t0\n");
 		return 0;
+	case SYSCTL_core_pattern:
+		mutex_lock(&tasks_lock);
+		buf_fmt(b, "%s\n", task_root->core_pattern);
+		mutex_unlock(&tasks_lock);
+		return 0;
+	case SYSCTL_core_uses_pid:
+		buf_fmt(b, "%u\n", task_root->core_uses_pid);
+		return 0;
 	case SYSCTL_ns_last_pid:
 		buf_fmt(b, "%d\n", task_pid_ns(c->reader)->last_pid);
 		return 0;
@@ -165,10 +173,34 @@ int sysctl_text_show(const struct pseudo_ctx *c, struct buf *b)
 	return -EINVAL;
 }
 
+/* Handlers by pipe would run outside of everything the guest may see: they are refused. */
+static int64_t store_core_pattern(char *text, size_t n)
+{
+	if (n && text[n - 1] == '\n')
+		n--;
+	if (n && text[0] == '|')
+		return -EINVAL;
+	n = min(n, (size_t)CORE_PATTERN_MAX - 1);
+	mutex_lock(&tasks_lock);
+	memset(task_root->core_pattern, 0, CORE_PATTERN_MAX);
+	memcpy(task_root->core_pattern, text, n);
+	mutex_unlock(&tasks_lock);
+	return 0;
+}
+
 int64_t sysctl_text_store(const struct pseudo_ctx *c, char *text, size_t n)
 {
 	struct uts_ns *u = c->reader->ns->uts;
 	int64_t v;
+
+	if (c->e->arg == SYSCTL_core_pattern)
+		return store_core_pattern(text, n);
+	if (c->e->arg == SYSCTL_core_uses_pid) {
+		if (proc_parse_i64(text, &v))
+			return -EINVAL;
+		__atomic_store_n(&task_root->core_uses_pid, v != 0, __ATOMIC_RELAXED);
+		return 0;
+	}
 
 	if (c->e->arg == SYSCTL_pid_max) {
 		if (proc_parse_i64(text, &v) || v < 301 || v > 4194304)
