@@ -153,7 +153,18 @@ static const char *env_of(char **envp, const char *name)
 	return NULL;
 }
 
-/* execvp: a name with a slash as it is, else along PATH. EACCES is reported if nothing runs. */
+/* Whether the first task can see the file: a directory that it may not search is no "permission denied". */
+static bool is_there(const char *name)
+{
+	struct path p;
+
+	if (path_lookup(first, AT_FDCWD, name, LOOKUP_FOLLOW, &p))
+		return false;
+	path_put(&p);
+	return true;
+}
+
+/* A name with a slash as it is, else along PATH, as a shell: EACCES if all that was found is not executable. */
 static int exec_search(struct exec_args *a, const char *path)
 {
 	static char name[PATH_MAX_LEN];		/* one thread at boot */
@@ -169,8 +180,8 @@ static int exec_search(struct exec_args *a, const char *path)
 			err = task_exec(first, a);
 			if (!err)
 				return 0;
-			if (err == -EACCES)	/* perhaps a directory that may not be searched */
-				seen = err;
+			if (err == -EACCES)
+				seen = is_there(name) ? err : seen;
 			else if (err != -ENOENT && err != -ENOTDIR)
 				return err;
 		}

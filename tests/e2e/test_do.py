@@ -55,8 +55,9 @@ def test_streams_are_files(brig, project):
 
 
 def test_writes_stay_in_memory(brig, project):
-    p = do(brig, "sh", "-c", "echo x > new; rm file.txt; ls; touch /usr/bin/new", cwd=project)
-    assert p.stdout == "new\n"
+    p = do(brig, "sh", "-c", "echo x > new; rm file.txt; ls; touch /usr/bin/new 2>&1; exit 0", cwd=project)
+    assert p.stdout.startswith("new\n")
+    assert (p.stdout == "new\n") == (os.getuid() == 0)     # /usr/bin is root's in the guest too
     assert [f.name for f in project.iterdir()] == ["file.txt"]
     assert not os.path.exists("/usr/bin/new")
     assert "discarded" in p.stderr and len(p.stderr.splitlines()) == 1
@@ -102,7 +103,7 @@ for what in (lambda: os.open("/in/fifo", os.O_WRONLY | os.O_NONBLOCK),	# the hos
 def test_hidden(brig, project):
     (project / "key").write_text("secret")
     (project / "key").chmod(0o600)
-    p = do(brig, "sh", "-c", "cat key; cat /etc/shadow; ls /home /root /run", cwd=project, status=0)
+    p = do(brig, "sh", "-c", "cat key; cat /etc/shadow; ls /home /run; ls /root 2>/dev/null; exit 0", cwd=project)
     assert "secret" not in p.stdout and p.stderr.count("Permission denied") == 2
     assert re.sub(r"lock|/\w+:|\s", "", p.stdout) in ("", os.environ.get("USER", ""))
 
