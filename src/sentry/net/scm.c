@@ -24,6 +24,11 @@ struct l_ucred {
 	uint32_t pid, uid, gid;
 };
 
+static bool is_inet(const struct sock *s)
+{
+	return s->family == AF_INET || s->family == AF_INET6;
+}
+
 static uint64_t cmsg_align(uint64_t n)
 {
 	return (n + 7) & ~7ull;
@@ -105,31 +110,30 @@ static int add_creds(struct task *t, struct scm **scm, const char *data, uint64_
 	return 0;
 }
 
-static int parse_one(struct task *t, struct sock *s, const struct l_cmsghdr *h, const char *data, struct scm **scm)
+static int parse_one(struct task *t, struct sock *s, const struct l_cmsghdr *h, const char *data, struct sockmsg *m)
 {
 	uint64_t n = h->len - sizeof(*h);
 
 	if (h->level != SOL_SOCKET)
-		return 0;
+		return is_inet(s) ? inet_cmsg_in(s, h->level, h->type, data, n, &m->ip) : 0;
 	if (s->family != AF_UNIX)
 		return h->type == SCM_RIGHTS || h->type == SCM_CREDENTIALS ? 0 : -EINVAL;
 	switch (h->type) {
 	case SCM_RIGHTS:
-		return add_rights(t, scm, data, n);
+		return add_rights(t, &m->scm, data, n);
 	case SCM_CREDENTIALS:
-		return add_creds(t, scm, data, n);
+		return add_creds(t, &m->scm, data, n);
 	}
 	return -EINVAL;
 }
 
-int scm_parse(struct task *t, struct sock *s, uint64_t control, uint64_t len, struct scm **out)
+int scm_parse(struct task *t, struct sock *s, uint64_t control, uint64_t len, struct sockmsg *m)
 {
-	struct scm *scm = NULL;
 	uint64_t off = 0;
 	char *buf;
 	int r;
 
-	*out = NULL;
+	m->scm = NULL;
 	if (!len)
 		return 0;
 	if (len > CONTROL_MAX)
@@ -146,28 +150,18 @@ int scm_parse(struct task *t, struct sock *s, uint64_t control, uint64_t len, st
 			r = -EINVAL;
 			break;
 		}
-		r = parse_one(t, s, &h, buf + off + sizeof(h), &scm);
+		r = parse_one(t, s, &h, buf + off + sizeof(h), m);
 		off += cmsg_align(h.len);
 	}
 	kfree(buf);
-	if (r) {
-		scm_free(scm);
-		return r;
-	}
-	*out = scm;
-	return 0;
+	if (r)
+		scm_free(steal(m->scm));
+	return r;
 }
 
 /* --- out -------------------------------------------------------------------------------------- */
 
-struct cmsg_out {
-	struct task *t;
-	uint64_t at, left, used;
-	bool trunc;
-};
-
-/* A message of n bytes; cut, with MSG_CTRUNC, when the buffer ends. */
-static int put_cmsg(struct cmsg_out *o, int level, int type, const void *data, uint32_t n)
+int scm_put_one(struct cmsg_out *o, int level, int type, const void *data, uint32_t n)
 {
 	struct l_cmsghdr h = {sizeof(h) + n, level, type};
 	uint64_t len = h.len;
@@ -200,7 +194,7 @@ static int put_creds(struct cmsg_out *o, const struct scm *scm)
 		c.uid = uid_to_ns(o->t->cred->user_ns, scm->uid);
 		c.gid = gid_to_ns(o->t->cred->user_ns, scm->gid);
 	}
-	return put_cmsg(o, SOL_SOCKET, SCM_CREDENTIALS, &c, sizeof(c));
+	return scm_put_one(o, SOL_SOCKET, SCM_CREDENTIALS, &c, sizeof(c));
 }
 
 static int put_pidfd(struct cmsg_out *o, const struct scm *scm, bool cloexec)
@@ -214,7 +208,7 @@ static int put_pidfd(struct cmsg_out *o, const struct scm *scm, bool cloexec)
 	}
 	r = scm && scm->pid ? pidfd_create(scm->pid, 0, &f) : -ESRCH;
 	fd = r ? r : fd_add(o->t, f, true);
-	return put_cmsg(o, SOL_SOCKET, SCM_PIDFD, &fd, sizeof(fd));
+	return scm_put_one(o, SOL_SOCKET, SCM_PIDFD, &fd, sizeof(fd));
 }
 
 /* Each number is reserved, told, and then made valid; what does not fit is closed. */
@@ -256,8 +250,8 @@ static int put_stamp(struct cmsg_out *o, struct sock *s, uint64_t stamp)
 	struct l_timeval tv = {ts.sec, ts.nsec / 1000};
 
 	if (sock_opt(s, SKO_TIMESTAMPNS))
-		return put_cmsg(o, SOL_SOCKET, SO_TIMESTAMPNS, &ts, sizeof(ts));
-	return put_cmsg(o, SOL_SOCKET, SO_TIMESTAMP, &tv, sizeof(tv));
+		return scm_put_one(o, SOL_SOCKET, SO_TIMESTAMPNS, &ts, sizeof(ts));
+	return scm_put_one(o, SOL_SOCKET, SO_TIMESTAMP, &tv, sizeof(tv));
 }
 
 int scm_put(struct task *t, struct sock *s, struct sockmsg *m, uint64_t control, uint64_t *len, bool cloexec)
@@ -273,6 +267,8 @@ int scm_put(struct task *t, struct sock *s, struct sockmsg *m, uint64_t control,
 		r = put_pidfd(&o, m->scm, cloexec);
 	if (r == 0 && m->scm && m->scm->nfds)
 		r = put_rights(&o, m->scm, cloexec);
+	if (r == 0 && is_inet(s))
+		r = inet_cmsg_out(s, &m->ip, &o);
 	if (o.trunc)
 		m->flags |= MSG_CTRUNC;
 	*len = o.used;

@@ -26,6 +26,15 @@ struct scm {
 	struct file *fds[];	/* owned */
 };
 
+/* What control messages of IP say of a datagram: as received, or asked for by the sender. */
+struct ip_info {
+	bool valid, has_src, has_ttl, has_tos;
+	uint8_t tos;
+	int16_t ttl;
+	uint16_t dst_port;	/* host order */
+	uint8_t dst[16], src[16];	/* as in struct inet_addr */
+};
+
 struct skb {
 	refcount_t ref;
 	struct list link;
@@ -40,6 +49,7 @@ struct skb {
 	uint8_t from_len;
 	bool oob;
 	uint64_t stamp;
+	struct ip_info ip;
 	char *data;
 };
 

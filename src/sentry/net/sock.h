@@ -92,6 +92,7 @@ struct sockmsg {
 	uint32_t flags;		/* received: MSG_TRUNC, MSG_CTRUNC, MSG_EOR, MSG_OOB */
 	uint64_t stamp;		/* received: CLOCK_REALTIME ns, 0 unknown */
 	bool want_scm;		/* the caller takes control data */
+	struct ip_info ip;
 };
 
 struct sock_ops {

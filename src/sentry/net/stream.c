@@ -230,6 +230,7 @@ static void keep_name(struct sockmsg *m, const struct skb *b)
 		m->name_len = b->from_len;
 	}
 	m->stamp = b->stamp;
+	m->ip = b->ip;
 }
 
 static int wait_input(struct sock *s, int flags, uint64_t deadline)

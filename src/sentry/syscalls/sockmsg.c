@@ -95,7 +95,7 @@ static int64_t send_hdr(struct task *t, struct file *f, const struct l_msghdr *h
 	r = uio_user_iov(&u, t, h->iov, h->iovlen);
 	if (r)
 		return r;
-	r = scm_parse(t, s, h->control, h->control_len, &m.scm);
+	r = scm_parse(t, s, h->control, h->control_len, &m);
 	if (r == 0)
 		r = sock_ops(s)->send(s, &u, &m, flags_of(f, flags));
 	scm_free(m.scm);

@@ -57,4 +57,5 @@ int inet_setsockopt(struct sock *s, struct task *t, int level, int name, uint64_
 int inet_getsockopt(struct sock *s, struct task *t, int level, int name, void *buf, uint32_t *len);
 void inet_opts_init(struct inet_sock *is);
 bool inet_v6only(const struct sock *s);
+int32_t inet_opt_value(const struct sock *s, int level, int name);	/* 0: no such option */
 int tcp_state(const struct sock *s);	/* TCP_ESTABLISHED ... */

@@ -2,7 +2,7 @@
 /*
  * Options of IPPROTO_TCP, IPPROTO_IP and IPPROTO_IPV6: integers that are kept and given back, with
  * Linux's defaults and ranges. They have no other effect on a local transport, apart from
- * IPV6_V6ONLY; what would need a network is refused as on a machine that has only loopback.
+ * IPV6_V6ONLY and what cmsg.c tells of; what would need a network is refused as on a machine that has only loopback.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -85,6 +85,13 @@ static int opt_find(int level, int name)
 		if (opts[i].level == level && opts[i].name == name)
 			return (int)i;
 	return -1;
+}
+
+int32_t inet_opt_value(const struct sock *s, int level, int name)
+{
+	int i = opt_find(level, name);
+
+	return i < 0 ? 0 : READ_ONCE(s->inet->opt[i]);
 }
 
 static bool level_fits(const struct sock *s, int level)

@@ -120,6 +120,26 @@ static void deliver(struct sock *d, struct skb *b, const struct inet_addr *from)
 		skb_put(b);
 }
 
+/* What the receiver may ask about the datagram; and a source that the sender asked for. */
+static void note_ip(const struct sock *s, struct skb *b, const struct sockmsg *m, const struct inet_addr *to,
+		    struct inet_addr *from)
+{
+	const struct ip_info none = {0}, *want = m ? &m->ip : &none;
+	bool v4 = inet_is_v4(to);
+
+	if (want->has_src)
+		memcpy(from->b, want->src, sizeof(from->b));
+	b->ip.valid = true;
+	b->ip.dst_port = to->port;
+	memcpy(b->ip.dst, to->b, sizeof(b->ip.dst));
+	b->ip.ttl = want->has_ttl ? want->ttl
+				  : (int16_t)inet_opt_value(s, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+							    v4 ? IP_TTL : IPV6_UNICAST_HOPS);
+	b->ip.tos = want->has_tos ? want->tos
+				  : (uint8_t)inet_opt_value(s, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+							    v4 ? IP_TOS : IPV6_TCLASS);
+}
+
 static int64_t udp_send(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
 {
 	struct inet_addr to, from;
@@ -150,6 +170,7 @@ static int64_t udp_send(struct sock *s, struct uio *u, struct sockmsg *m, int fl
 		return -EFAULT;
 	}
 	source_towards(s, &to, &from);
+	note_ip(s, b, m, &to, &from);
 	net_count(net_of(s->net), NC_UDP_OUT, 1);
 	net_count(net_of(s->net), NC_BYTES, n + 28);
 	d = inet_find(net_of(s->net), PROTO_UDP, &to, &from);
