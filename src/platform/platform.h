@@ -117,6 +117,9 @@ void pl_space_kill(pl_space_t s);
 
 /* Runs queued ops, resumes the guest and waits for its next event. */
 must_check int pl_run(pl_thread_t t, struct pl_event *ev);
+/* Lets the guest go before its owner runs: the maker of a thread calls it, once, and the owner's
+ * first pl_run waits only. Does nothing when the thread was kicked. */
+void pl_start(pl_thread_t t);
 /* The value that the system call just reported returns. */
 void pl_set_result(pl_thread_t t, int64_t ret);
 /* Completes the register set of a patched call ("trap again"). After it pl_regs is complete:
@@ -198,6 +201,10 @@ must_check int pl_unpatch(pl_thread_t t, uint64_t addr, uint64_t len);
 enum pl_atomic { PL_LOAD, PL_CMPXCHG };
 must_check int pl_atomic32(pl_thread_t t, enum pl_atomic op, uint64_t addr, uint32_t old,
 			   uint32_t val, uint32_t *seen);
+/* What a thread leaves behind, in one step: if the robust list head is empty (its first word its own
+ * address, its third 0), the 32-bit word at `tid` is cleared. Either address may be 0: not asked
+ * for. True when it was done; else nothing was. [stub] */
+must_check bool pl_leave_words(pl_thread_t t, uint64_t head, uint64_t tid);
 /* The stopped thread t opens its space's memory for the two calls below (once per space). [stub] */
 must_check int pl_mem_open(pl_thread_t t);
 /* Another space's memory through the descriptor its cell opened on itself; no thread needed.

@@ -218,9 +218,12 @@ static int tables_init(void)
 
 int pl_init(const struct pl_boot *boot)
 {
+	const uint64_t chld = 1ull << (SIGCHLD - 1);
 	uint32_t v;
 	int r;
 
+	/* the reaper waits for the cells: their deaths need wake nobody else */
+	(void)!h_sigprocmask(SIG_BLOCK, &chld, NULL);
 	pl.boot = *boot;
 	pl.debug = boot->debug;
 	xstate_init();

@@ -176,11 +176,53 @@ void thr_free(struct pl_thr *t)
 	mutex_unlock(&pl.lock);
 }
 
+static bool spare_take(struct pl_spc *s)
+{
+	bool got;
+
+	mutex_lock(&pl.lock);
+	got = pl.nspare > 0;
+	if (got) {
+		pl.nspare--;
+		s->ctx_map = pl.spare[pl.nspare].map;
+		s->ctx_hfd = pl.spare[pl.nspare].hfd;
+	}
+	mutex_unlock(&pl.lock);
+	return got;
+}
+
+/* The space's process is gone: nobody else can reach its memory. The pages that a first thread
+ * needs at once are cleared in place, the others go (I5). */
+static bool spare_leave(struct pl_spc *s)
+{
+	bool left;
+
+	mutex_lock(&pl.lock);
+	pl.nkept--;
+	left = pl.nspare < PL_SPARE_MAX;
+	mutex_unlock(&pl.lock);
+	if (!left || h_madvise(s->ctx_map + CTX_BOUNCE, CELL_CTX_SPAN - CTX_BOUNCE, MADV_REMOVE))
+		return false;
+	memset(s->ctx_map, 0, CTX_BOUNCE);
+	mutex_lock(&pl.lock);
+	left = pl.nspare < PL_SPARE_MAX;
+	if (left) {
+		pl.spare[pl.nspare].map = s->ctx_map;
+		pl.spare[pl.nspare++].hfd = s->ctx_hfd;
+		s->ctx_map = NULL;
+		s->ctx_hfd = -1;
+	}
+	mutex_unlock(&pl.lock);
+	return left;
+}
+
 static int ctx_memfd(struct pl_spc *s)
 {
 	void *map = NULL;
 	int r, fd;
 
+	if (spare_take(s))
+		return 0;
 	fd = h_memfd_create("cell", MFD_CLOEXEC);
 	if (fd < 0)
 		return fd;
@@ -230,6 +272,8 @@ int spc_new(struct pl_spc **out)
 
 void spc_free(struct pl_spc *s)
 {
+	if (s->ctx_kept && !spare_leave(s))
+		pl_debug("space: its contexts are not kept");
 	if (s->ctx_hfd >= 0)
 		h_close(s->ctx_hfd);
 	if (s->ctx_map)

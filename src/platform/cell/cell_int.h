@@ -21,6 +21,8 @@
 #define PL_ORDERS_MAX	(CELL_OPS_MAX - CELL_PUTS_MAX)
 #define LENT_WORDS	((CELL_FD_LENT_END - CELL_FD_LENT) / 64)
 #define PL_TID_BUCKETS	4096u
+#define PL_SPARE_MAX	2u
+#define PL_KEPT_MAX	16u	/* a descriptor each */
 /* Seconds a stopped thread may take for what it was told (I4), besides 1 s of CPU time. A host
  * with 25 runnable threads per CPU was seen to need more than 10. */
 #define PL_STOP_TICKS	30
@@ -79,10 +81,6 @@ struct pl_thr {
 	bool hidden;		/* its registers are in our code: it runs on before it is shown */
 	bool guest_tf;		/* the guest's own trap flag meanwhile */
 	uint64_t last_ret;	/* result of its last patched call */
-	struct {
-		uint64_t ip;
-		uint32_t n;
-	} hits[32];
 	bool full;		/* regs hold the whole set */
 	bool dirty;		/* regs differ from the frame in more than rax */
 	bool result;		/* regs.rax differs from the frame */
@@ -98,6 +96,11 @@ struct pl_thr {
 	struct pl_op queue[PL_OPS_MAX];
 	uint8_t ncalls[PL_OPS_MAX];	/* host calls of each when it was composed */
 	uint32_t nqueue;
+	uint32_t run_nput, run_nops;	/* of the reply that let the guest go */
+	uint16_t lent;
+	int posted;			/* 0, or why it could not be given */
+	bool started;			/* by pl_start: the next pl_run waits only */
+	bool patient;			/* what it does now takes longer than a usual spin */
 	struct {
 		int err;		/* 0: nothing failed */
 		uint64_t addr, len;
@@ -117,6 +120,10 @@ struct pl_spc {
 	uint32_t live_waited;	/* a: its last thread waits for the others to be given back */
 	uint32_t nrunning;	/* a: its threads that may be in guest code */
 	uint32_t patching;	/* a: nobody enters guest code now; a private futex */
+	struct {
+		uint64_t ip;
+		uint32_t n;
+	} hits[32];		/* a: traps of late, by address; a count lost does no harm */
 	uint32_t nhost;		/* L: host threads, counted by the notary: a fact, not a claim */
 	uint32_t nparked;	/* L */
 	bool lent_ever;		/* L: files were lent to it or inherited since it was empty */
@@ -127,13 +134,14 @@ struct pl_spc {
 	uint64_t cpu_base;	/* CPU time of its former users */
 	uint64_t cpu_last;	/* a */
 	char *ctx_map;		/* our mapping of all its contexts */
+	bool ctx_kept;		/* L: ctx_hfd stays open, so that the memory serves another space */
 	int64_t mono_ns, boot_ns;	/* o: what its vDSO adds to the clocks */
 	bool own_vdso;		/* its vDSO is not the common one: it is not reused */
 
 	/* the fork that creates it, while pending */
 	uint32_t nonce;		/* L: 0 = not pending */
 	uint32_t intro;		/* a: 0 waiting, 1 introduced, 2 failed; a private futex */
-	int ctx_hfd;		/* L: its context memfd, closed at the introduction */
+	int ctx_hfd;		/* L: its context memfd, closed at the introduction if not kept */
 	struct pl_thr *first;	/* L */
 };
 
@@ -144,6 +152,11 @@ struct pl {
 	uint32_t thr_free, thr_used, spc_free, spc_used;	/* L; index + 1 */
 	uint32_t tids[PL_TID_BUCKETS];				/* L; index + 1 */
 	uint32_t pool, npool;	/* L: blank spaces; index + 1 */
+	struct {
+		char *map;
+		int hfd;
+	} spare[PL_SPARE_MAX];	/* L: context memory of dead spaces, cleared */
+	uint32_t nspare, nkept;	/* L: and spaces that will leave theirs */
 	int listener;
 	bool debug;
 	struct pl_boot boot;
@@ -252,6 +265,10 @@ void site_hide(uint64_t addr, void *buf, size_t n);
 void wait_init(void);
 void affinity_reset_locked(struct pl_thr *t);
 uint32_t wait_guest_spin(const struct pl_thr *t);
+/* A cell of ours works for nobody's reply: its core is not one to spin on. */
+void wait_work(int d);
+/* Spins while the word is 0, where that is cheaper than to sleep. */
+void wait_word(const uint32_t *word);
 must_check int stub_wait(struct pl_thr *t, bool stopped);
 void wait_inactive(struct pl_thr *t);	/* its guest thread sleeps in the Sentry, or ends */
 

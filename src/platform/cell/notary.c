@@ -114,13 +114,15 @@ static int introduce(const struct seccomp_notif *n)
 		s->pid = (int)n->pid;
 		s->nhost = 1;
 		tid_add_locked(s->first, (int)n->pid);
+		s->ctx_kept = pl.nkept < PL_KEPT_MAX;
+		pl.nkept += s->ctx_kept;
 	}
 	mutex_unlock(&pl.lock);
 	if (!s)
 		return -EPERM;
 	/* the fork's maker waits for `intro`, so s and its descriptor cannot go away */
 	r = add_fd(n->id, s->ctx_hfd, CELL_FD_CTX);
-	if (!r) {
+	if (!r && !s->ctx_kept) {
 		h_close(s->ctx_hfd);
 		s->ctx_hfd = -1;
 	}

@@ -488,3 +488,21 @@ int pl_atomic32(pl_thread_t id, enum pl_atomic op, uint64_t addr, uint32_t old, 
 	*seen = (uint32_t)got;
 	return 0;
 }
+
+bool pl_leave_words(pl_thread_t id, uint64_t head, uint64_t tid)
+{
+	struct pl_thr *t = thr_of(id);
+	uint32_t n = 0;
+
+	if (!t || (head && !in_guest(head, 24)) || (tid && !in_guest(tid, 4)) ||
+	    (t->nqueue && queue_run(t)))
+		return false;
+	t->pre_len = 0;
+	if (head) {
+		set_op(t, n++, COP_EXPECT64, 0, head, head, 0);
+		set_op(t, n++, COP_EXPECT64, 0, head + 16, 0, 0);
+	}
+	if (tid)
+		set_op(t, n++, COP_ZERO, 0, tid, 0, 4);
+	return stub_run(t, n) == (int)n;
+}

@@ -128,6 +128,7 @@ bool pool_recycle(struct pl_spc *s, bool wait_gone)
 	s->gen++;
 	s->lent_ever = false;
 	memset(s->lent_map, 0, sizeof(s->lent_map));
+	memset(s->hits, 0, sizeof(s->hits));
 	s->cpu_base = spc_cpu_raw(s);
 	s->cpu_last = 0;
 	s->nparked = 0;

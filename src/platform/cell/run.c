@@ -379,15 +379,38 @@ int queue_run(struct pl_thr *t)
 	return r < 0 ? -ESRCH : 0;
 }
 
+/* Lets the guest go. What the reply holds is kept for the event that answers it. */
+static void run_post(struct pl_thr *t)
+{
+	site_enter(t->s);
+	t->lent = 0;
+	t->posted = post_resume(t, &t->run_nput, &t->run_nops, &t->lent);
+	t->blocked_last = false;
+}
+
+void pl_start(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (!t || t->started || t->hidden || t->op_failed.err || t->put_failed)
+		return;
+	__atomic_store_n(&t->running, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST)) {
+		__atomic_store_n(&t->running, 0, __ATOMIC_RELAXED);
+		return;
+	}
+	run_post(t);
+	t->started = true;
+}
+
 static int run_once(struct pl_thr *t, struct pl_event *ev)
 {
 	uint32_t nops, nput, done;
-	uint16_t lent = 0;
 	int r;
 
 	t->pre_len = 0;
 	__atomic_store_n(&t->running, 1, __ATOMIC_SEQ_CST);
-	if (!t->hidden && __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST)) {
+	if (!t->started && !t->hidden && __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST)) {
 		/* every event says that the queued ops are done */
 		r = t->nqueue ? queue_run(t) : 0;
 		if (r || ev_opfail(t, ev) || take_kick(t, ev)) {
@@ -395,17 +418,19 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 			return r;
 		}
 	}
-	site_enter(t->s);
-	r = post_resume(t, &nput, &nops, &lent);
-	t->blocked_last = false;
+	if (!t->started)
+		run_post(t);
+	t->started = false;
+	nput = t->run_nput, nops = t->run_nops;
+	r = t->posted;
 	if (!r)
 		r = stub_wait(t, false);
 	site_leave(t->s);
 	__atomic_store_n(&t->running, 0, __ATOMIC_RELAXED);
 	if (r || nops)
 		orders_end(t);
-	if (lent)
-		lent_put(t->s, lent);
+	if (t->lent)
+		lent_put(t->s, t->lent);
 	if (r) {
 		t->nqueue = t->nput = 0;
 		return r;

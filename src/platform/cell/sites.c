@@ -269,23 +269,30 @@ static bool patch_alone(struct pl_thr *t)
 	return ok;
 }
 
+/* Futexes are mostly the host's; the others need all registers, which a trap brings at once. */
+static bool worth_it(uint32_t nr)
+{
+	return nr != SYS_futex && nr != SYS_rt_sigreturn && nr != SYS_clone && nr != SYS_clone3 &&
+	       nr != SYS_fork && nr != SYS_vfork;
+}
+
 void site_consider(struct pl_thr *t)
 {
 	uint32_t nr = (uint32_t)t->regs.rax;
 	struct l_regs regs = t->regs;
 	uint64_t ip = t->regs.rip;
-	uint32_t h = (uint32_t)(ip ^ ip >> 7) % array_size(t->hits);
+	uint32_t h = (uint32_t)(ip ^ ip >> 7) % array_size(t->s->hits), n = 0;
 
-	if (pl.boot.no_patch || pl.boot.hardened || !pl.boot.may_patch || ip < CELL_MIN)
+	if (pl.boot.no_patch || pl.boot.hardened || !pl.boot.may_patch || ip < CELL_MIN ||
+	    !worth_it(nr))
 		return;
-	if (t->hits[h].ip != ip) {
-		t->hits[h].ip = ip;
-		t->hits[h].n = 0;
-	}
-	uint32_t n = ++t->hits[h].n;
-
+	if (__atomic_load_n(&t->s->hits[h].ip, __ATOMIC_RELAXED) == ip)
+		n = __atomic_load_n(&t->s->hits[h].n, __ATOMIC_RELAXED);
+	n++;
+	__atomic_store_n(&t->s->hits[h].ip, ip, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->s->hits[h].n, n, __ATOMIC_RELAXED);
 	/* the fourth time, and then ever more rarely */
-	if (n < 4 || n & (n - 1) || nr == 202 || nr == 15)
+	if (n < 4 || n & (n - 1))
 		return;
 	if (patch_alone(t))
 		t->dirty = true;	/* it may resume inside the patch, see site_resume */

@@ -42,6 +42,7 @@ static int await_intro(struct pl_thr *parent, struct pl_spc *s)
 	unsigned ticks = 0;
 	uint32_t v;
 
+	wait_word(&s->intro);
 	while (!(v = __atomic_load_n(&s->intro, __ATOMIC_ACQUIRE))) {
 		if (h_futex_wait(&s->intro, 0, &tick) != -ETIMEDOUT)
 			continue;
@@ -74,7 +75,10 @@ static int fork_cell(struct pl_thr *parent, struct pl_spc *s, struct pl_thr *chi
 		s->nonce = nonce;
 		mutex_unlock(&pl.lock);
 		fork_order(parent, child, nonce);
+		parent->patient = true;
+		parent->blocked_last = true;	/* its CPU is for the child */
 		r = stub_run(parent, 1);
+		parent->patient = false;
 		if (r == 1)
 			return await_intro(parent, s);
 		if (r == 0)
@@ -291,11 +295,11 @@ static void park(struct pl_thr *t)
 	t->nqueue = t->nput = t->put_used = t->pre_len = 0;
 	t->put_window = t->put_failed = false;
 	t->op_failed.err = 0;
+	t->started = false;
 	if (t->patched)		/* its frame is long gone: the next one is made afresh */
 		t->frame = t->fp_off = 0;
 	t->patched = t->stepping = t->hidden = false;
 	t->full = true;
-	memset(t->hits, 0, sizeof(t->hits));
 	WRITE_ONCE(t->c->fast, 0);
 	t->cpu_ns = 0;
 	t->cpu_rebase = true;
@@ -341,8 +345,10 @@ void pl_thread_put(pl_thread_t id, bool last, bool wait_gone)
 		while ((live = __atomic_load_n(&s->nlive, __ATOMIC_SEQ_CST)))
 			(void)h_futex_wait(&s->nlive, live, NULL);
 		__atomic_store_n(&s->live_waited, 0, __ATOMIC_RELAXED);
+		wait_work(1);
 		if (!pool_recycle(s, wait_gone))
 			spc_end(s);
+		wait_work(-1);
 		return;
 	}
 	if (__atomic_load_n(&s->dead, __ATOMIC_ACQUIRE)) {

@@ -142,7 +142,7 @@ static bool spin(struct pl_thr *t)
 	bool hit = false;
 
 	__atomic_add_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
-	for (uint32_t i = 0; i < w.pauses; i++) {
+	for (uint32_t i = 0; i < w.pauses << t->patient; i++) {
 		if (__atomic_load_n(&t->c->ev_seq, __ATOMIC_ACQUIRE) != t->ev) {
 			hit = true;
 			break;
@@ -187,6 +187,22 @@ static bool try_spin(struct pl_thr *t)
 		t->spin_skip = 32;
 	}
 	return false;
+}
+
+void wait_work(int d)
+{
+	__atomic_add_fetch(&w.nrun, (uint32_t)d, __ATOMIC_RELAXED);
+}
+
+void wait_word(const uint32_t *word)
+{
+	if (pl.boot.no_spin || w.ncpus < 2 || !room(1) ||
+	    h_now() < __atomic_load_n(&w.calm_until, __ATOMIC_RELAXED))
+		return;
+	__atomic_add_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < w.pauses && !__atomic_load_n(word, __ATOMIC_ACQUIRE); i++)
+		__builtin_ia32_pause();
+	__atomic_sub_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
 }
 
 static bool is_dead(const struct pl_thr *t)

@@ -182,7 +182,7 @@ static int advise_run(struct task *t, uint64_t start, uint64_t end, int a, const
 	vma_dead_free(dead);
 	if (r || !fl)
 		return r;
-	r = flight_run(mm, t, fl, &op, false);
+	r = flight_run(mm, t, fl, &op, a == MADV_DONTNEED || a == MADV_FREE);
 	/* hints that the host cannot take (no huge pages) are not the guest's concern */
 	if (r == -EINVAL && (a == MADV_HUGEPAGE || a == MADV_NOHUGEPAGE || a == MADV_COLD))
 		r = 0;

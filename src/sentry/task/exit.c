@@ -26,8 +26,7 @@ void task_leave_mm(struct task *t)
 {
 	if (t->gone || t->pl.v == PL_NONE)
 		return;
-	futex_exit_robust(t);
-	futex_clear_tid(t);
+	futex_exit(t);
 	mm_flights_done(t);
 	pl_will_block(t->pl);	/* it has no more calls to make: its CPU is for others */
 }

@@ -22,5 +22,5 @@ must_check int64_t futex_unlock_pi(struct task *t, uint64_t uaddr);
 int64_t futex_wait_restart(struct task *t);
 
 /* The end of a thread, in this order (R10, R14), while its guest thread can still copy. */
-void futex_exit_robust(struct task *t);		/* also at exec, which starts with no list */
-void futex_clear_tid(struct task *t);		/* CLONE_CHILD_CLEARTID: store 0, wake */
+/* The robust list (also at exec, which starts with none), then CLONE_CHILD_CLEARTID: store 0, wake. */
+void futex_exit(struct task *t);

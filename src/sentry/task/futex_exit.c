@@ -48,18 +48,28 @@ static bool one_died(struct task *t, uint64_t uaddr, bool pi, bool pending)
 	return true;
 }
 
-void futex_exit_robust(struct task *t)
+/* Could anybody wait there? With the last thread, private memory goes (R14). */
+static bool robust_matters(struct task *t)
+{
+	return t->robust_list && t->mm && (ref_read(&t->mm->users) > 1 || mm_has_shared(t->mm));
+}
+
+static bool tid_matters(struct task *t)
+{
+	return t->clear_tid && t->mm && ref_read(&t->mm->users) > 1;	/* as in Linux */
+}
+
+static void futex_exit_robust(struct task *t)
 {
 	uint64_t head = t->robust_list, at, next, pending;
 	struct l_robust_head h;
 	unsigned left = ROBUST_LIST_LIMIT;
 	bool pi;
 
+	bool matters = robust_matters(t);
+
 	t->robust_list = 0;
-	if (!head || !t->mm)
-		return;
-	/* with the last thread, private memory goes and whoever could wait there (R14) */
-	if (ref_read(&t->mm->users) <= 1 && !mm_has_shared(t->mm))
+	if (!matters)
 		return;
 	if (get_user(t, h, UADDR(head)))
 		return;
@@ -79,16 +89,31 @@ void futex_exit_robust(struct task *t)
 		(void)one_died(t, pending + (uint64_t)h.offset, h.pending & 1, true);
 }
 
-void futex_clear_tid(struct task *t)
+static void futex_clear_tid(struct task *t)
 {
 	uint64_t addr = t->clear_tid;
+	bool matters = tid_matters(t);
 	uint32_t zero = 0;
 
 	t->clear_tid = 0;
-	/* nobody else is left to look at it (Linux: mm_users > 1) */
-	if (!addr || !t->mm || ref_read(&t->mm->users) <= 1)
+	if (!matters)
 		return;
 	if (put_user(t, UADDR(addr), zero) || pl_flush(t->pl))
 		return;
 	wake_shared(t, addr);
+}
+
+void futex_exit(struct task *t)
+{
+	uint64_t head = robust_matters(t) ? t->robust_list : 0, tid = tid_matters(t) ? t->clear_tid : 0;
+
+	/* mostly no lock is held: one look at the list with the store behind it */
+	if (tid && !(head && access_check(t, UADDR(head), sizeof(struct l_robust_head), false)) &&
+	    !access_check(t, UADDR(tid), 4, true) && pl_leave_words(t->pl, head, tid)) {
+		t->robust_list = t->clear_tid = 0;
+		wake_shared(t, tid);
+		return;
+	}
+	futex_exit_robust(t);
+	futex_clear_tid(t);
 }

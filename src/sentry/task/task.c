@@ -273,7 +273,10 @@ static void run_once(struct task *t)
 	int rc;
 
 	__atomic_store_n(&t->state, TASK_GUEST, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&t->work, __ATOMIC_SEQ_CST)) {
+	if (t->prestarted) {
+		if (__atomic_load_n(&t->work, __ATOMIC_SEQ_CST))
+			pl_kick(t->pl);
+	} else if (__atomic_load_n(&t->work, __ATOMIC_SEQ_CST)) {
 		__atomic_store_n(&t->state, TASK_KERNEL, __ATOMIC_SEQ_CST);
 		return;
 	}
@@ -283,6 +286,7 @@ static void run_once(struct task *t)
 		     t->told_slow != (t->ptrace || t->seccomp_mode)))
 		task_tell_ids(t);
 	dirty = t->regs_dirty;
+	t->prestarted = false;
 	t->regs_dirty = t->regs_valid = t->in_syscall = false;
 	rc = pl_run(t->pl, &ev);
 	if (!rc && ev.kind == PL_EV_COPYFAIL) {
@@ -304,16 +308,33 @@ static void run_once(struct task *t)
 	t->loading = false;
 }
 
+static void put_child_tid(struct task *t)
+{
+	int32_t nr = task_pid_nr(t, task_pid_ns(t));
+
+	if (t->set_child_tid)
+		(void)!copy_out(t, UADDR(t->set_child_tid), &nr, sizeof(nr));
+}
+
+/* By the creator: the guest thread runs on while the task's Sentry thread is still being woken. */
+static void prestart(struct task *t)
+{
+	if (t->ptrace || __atomic_load_n(&t->work, __ATOMIC_SEQ_CST))
+		return;
+	put_child_tid(t);
+	task_tell_ids(t);
+	__atomic_store_n(&t->state, TASK_GUEST, __ATOMIC_SEQ_CST);
+	t->prestarted = true;
+	pl_start(t->pl);
+}
+
 void task_main(struct task *t)
 {
 	current = t;
-	if (t->set_child_tid) {
-		int32_t nr = task_pid_nr(t, task_pid_ns(t));
-
-		(void)!copy_out(t, UADDR(t->set_child_tid), &nr, sizeof(nr));
-	}
+	if (!t->prestarted)
+		put_child_tid(t);
 	while (!t->exiting) {
-		if (__atomic_load_n(&t->work, __ATOMIC_SEQ_CST) || t->gone)
+		if (!t->prestarted && (__atomic_load_n(&t->work, __ATOMIC_SEQ_CST) || t->gone))
 			signal_deliver(t);
 		if (!t->exiting)
 			run_once(t);
@@ -387,6 +408,7 @@ int task_start(struct task *t)
 	}
 	mutex_unlock(&workers_lock);
 	if (w) {
+		prestart(t);
 		w->task = t;
 		__atomic_store_n(&w->word, 1, __ATOMIC_RELEASE);
 		(void)h_futex_wake(&w->word, 1);

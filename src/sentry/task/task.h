@@ -291,6 +291,7 @@ struct task {
 	const struct nsproxy *told_ns;	/* compared only */
 	bool told_slow;
 	struct mm_batch *mm_batch;	/* o: memory calls that exec collects */
+	bool prestarted;		/* o: its creator has let the guest thread go */
 	bool loading;			/* o: exec's memory calls go with the next reply */
 	uint32_t mm_flights;		/* o: memory calls queued behind the last reply (mm/flight.c) */
 };

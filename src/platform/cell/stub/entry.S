@@ -448,6 +448,12 @@ stub_load32:
 word_lo:
 	mov (%rdi), %eax
 	ret
+	.globl stub_expect64			/* (addr, value): 0, or negative */
+stub_expect64:
+	cmp %rsi, (%rdi)
+	jne word_hi
+	xor %eax, %eax
+	ret
 	.globl stub_cmpxchg32
 stub_cmpxchg32:
 	mov %esi, %eax

@@ -28,6 +28,7 @@ enum cell_op_kind {
 	COP_STUB,	/* the same at the stub's own site; its failure is no failure of the list */
 	COP_CLONE,	/* thread: flags, stack, ptid, ctid, tls */
 	COP_FORK,	/* the same; the child introduces itself with the nonce in a[5] */
+	COP_EXPECT64,	/* fails unless the word at a0 is a1 */
 	COP_PUT,	/* a0 to, a1 from, a2 bytes: a short copy is a failure of the list */
 	COP_ZERO,	/* a0 to, a2 bytes: the same with zeros */
 	COP_COPY,	/* a0 to, a1 from, a2 bytes: result is the bytes copied */

@@ -53,6 +53,8 @@ static int64_t run_op(struct cell_ctx *c, const struct cell_op *op)
 		return site_clone(op->a);
 	case COP_FORK:
 		return site_fork(op->a);
+	case COP_EXPECT64:
+		return stub_expect64(op->a[0], op->a[1]);
 	case COP_PUT:
 	case COP_COPY:
 		r = (int64_t)stub_copy(op->a[0], op->a[1], op->a[2]);

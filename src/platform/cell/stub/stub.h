@@ -19,6 +19,7 @@ uint64_t stub_copy(uint64_t to, uint64_t from, uint64_t n);
 uint64_t stub_zero(uint64_t to, uint64_t n);
 uint64_t stub_str(uint64_t to, uint64_t from, uint64_t n);
 int64_t stub_load32(uint64_t addr);
+int64_t stub_expect64(uint64_t addr, uint64_t val);
 int64_t stub_cmpxchg32(uint64_t addr, uint32_t old, uint32_t new);
 _Noreturn void stub_resume(uint64_t uc);
 _Noreturn void stub_die(void);
