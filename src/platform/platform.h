@@ -140,6 +140,16 @@ struct pl_ids {
 	uint32_t pid, tid, uid, euid, gid, egid;
 };
 void pl_set_ids(pl_thread_t t, const struct pl_ids *ids);
+/*
+ * The guest thread is from now on on a strict host thread: a second filter lets nothing go without
+ * an event first, private futexes too. Returns when that is a fact. It stays so. [stub]
+ */
+must_check int pl_set_strict(pl_thread_t t);
+bool pl_is_strict(pl_thread_t t);
+/* The private futex call of a strict thread, which was judged, as the host's; the arguments are as
+ * in the system call. A wait is WAIT_BITSET, its deadline CLOCK_MONOTONIC ns of the host, UINT64_MAX
+ * for none. 0 and the host's answer (a claim), or -EINTR when pl_kick ended the wait. [stub] */
+must_check int pl_futex(pl_thread_t t, const uint64_t args[6], uint64_t deadline, int64_t *res);
 /* What the space's vDSO adds to CLOCK_MONOTONIC and CLOCK_BOOTTIME. [stub] */
 must_check int pl_set_clocks(pl_thread_t t, int64_t mono_ns, int64_t boot_ns);
 /* The call just reported was made by the host's part of the vDSO, which ours called: it is asked

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A time namespace with offsets: by vDSO and by call, across fork, exec and setns. */
+/* A time namespace with offsets: by vDSO, by call, across fork, exec and setns, and in a futex. */
 #include "guest.h"
+#include <linux/futex.h>
+#include <pthread.h>
 #include <sched.h>
 
 #ifndef CLONE_NEWTIME
@@ -28,6 +30,38 @@ static void look(const char *who)
 	fflush(stdout);
 }
 
+static uint32_t word;
+
+/* An absolute deadline of the namespace's clock, in a private futex: rule R27. */
+static void futex_until(void)
+{
+	struct timespec at, was, is;
+	clock_gettime(CLOCK_MONOTONIC, &was);
+	at = was;
+	at.tv_nsec += 150000000;
+	if (at.tv_nsec >= 1000000000)
+		at.tv_nsec -= 1000000000, at.tv_sec++;
+	errno = 0;
+	long r = syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0, &at, NULL, ~0u);
+	int e = errno;
+	clock_gettime(CLOCK_MONOTONIC, &is);
+	int64_t ms = (is.tv_sec - was.tv_sec) * 1000 + (is.tv_nsec - was.tv_nsec) / 1000000;
+	printf("futex %ld %s %d\n", r, strerrorname_np(e), ms >= 149 && ms < 2000);
+	pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t c;
+	pthread_condattr_t a;
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_cond_init(&c, &a);
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec++;
+	pthread_mutex_lock(&m);
+	r = pthread_cond_timedwait(&c, &m, &at);
+	clock_gettime(CLOCK_MONOTONIC, &is);
+	printf("cond %s %d\n", strerrorname_np((int)r), is.tv_sec - at.tv_sec >= 0 && is.tv_sec - at.tv_sec < 3);
+	fflush(stdout);
+}
+
 static int in_child(void (*f)(void))
 {
 	int st;
@@ -45,6 +79,7 @@ static int in_child(void (*f)(void))
 static void forked(void)
 {
 	look("forked");
+	futex_until();
 }
 
 static void back(void)
@@ -60,6 +95,7 @@ int main(int argc, char **argv)
 		host_mono = atoll(argv[1]);
 		host_boot = atoll(argv[2]);
 		look("exec");
+		futex_until();
 		return 0;
 	}
 	host_mono = now(CLOCK_MONOTONIC, false);

@@ -127,6 +127,8 @@ class CellRule:
             return args[0] in (0, ) and args[1] == 2
         if nr in (10, 11, 25, 26, 28):
             return in_guest or self.context(args[0])
+        if nr == 317:       # a strict thread's second filter, from our text
+            return args[:3] == [1, 0, self.at['CELL_STRICT']]
         return nr in (3, 46, 60, 231, 324, 436)
 
     def allows(self, nr, args, ip):
@@ -149,4 +151,5 @@ class CellRule:
                 a['IP_PDS']: nr == 157 and args[:2] == [1, 9],
                 a['IP_MAD']: nr == 28 and self.context(args[0]) and args[2] == 10,
                 a['IP_GATE']: nr == 11 and args[0] == a['CELL_MIN'],
+                a['IP_NATIVE']: nr in (202, 219),
                 a['IP_DIE']: nr == 231}

@@ -179,6 +179,8 @@ static void reaper_main(void *arg)
 	r = start_template(&pid);
 	if (!r)
 		r = h_thread_spawn(notary_main, NULL, 0);
+	if (!r && pl.boot.hardened)
+		r = thr_make_strict(pl.tmpl_thr);	/* and with it all that comes */
 	if (r && pid)
 		(void)!h_kill(pid, SIGKILL);
 	__atomic_store_n(&pl.ready, (uint32_t)(r ? r : 1), __ATOMIC_RELEASE);

@@ -104,9 +104,11 @@ void thr_renew_locked(struct pl_thr *t)
 	uint32_t slot = t->slot, hnext = t->hnext, next = t->next, rp = t->rp, ev = t->ev;
 	uint64_t c_addr = t->c_addr;
 	struct cell_ctx *c = t->c;
+	bool strict = t->strict;
 	int htid = t->htid;
 
 	thr_reset(t);
+	t->strict = strict;
 	t->s = s;
 	t->slot = slot;
 	t->rp = rp;

@@ -73,6 +73,7 @@ struct pl_thr {
 	bool blocked_last;	/* its last call slept: its stub need not spin for the reply */
 	uint32_t spin_fails, spin_skip, denied;
 	bool affine;		/* L: its host thread was confined to some CPUs */
+	bool strict;		/* its host thread has the second filter; for ever */
 	uint32_t killing;	/* a: it is to end; its stop need not be waited for long */
 	uint32_t kicked;	/* a: an interrupt is owed */
 	uint32_t running;	/* a: in guest code, as far as we know */
@@ -224,6 +225,8 @@ void lent_put(struct pl_spc *s, uint16_t n);
 must_check int orders_await(struct pl_thr *t, uint32_t n);
 
 /* run.c: the conversation with the stub */
+/* A cell that breaks the protocol is hostile: its process ends. -ESRCH. */
+int cell_broken(struct pl_thr *t, const char *why);
 struct cell_op *op_slot(struct pl_thr *t, uint32_t i);
 /* Runs nops ops and comes back: the number that succeeded, or -ESRCH. */
 must_check int stub_run(struct pl_thr *t, uint32_t nops);
@@ -283,6 +286,9 @@ must_check int read_page(struct pl_thr *t, uint64_t src);
  * 0: none; it is the caller's to give back. */
 must_check int ops_compose(struct pl_thr *t, const struct pl_op *ops, uint32_t n, uint32_t *calls,
 			   uint16_t *lent);
+
+/* strict.c */
+must_check int thr_make_strict(struct pl_thr *t);
 
 /* vdso.c */
 void vdso_init(void *vvar);	/* writes data and image, before the first cell maps them */

@@ -138,6 +138,8 @@ static void note_fact(struct pl_thr *t, const struct pl_order *o)
 		t->s->nhost++;
 	if (o->ip == IP_PRIV && o->nr == SYS_exit)
 		t->s->nhost--;
+	if (o->nr == SYS_seccomp)
+		t->strict = true;
 	if (o->ip == IP_GATE) {
 		t->c->rp_seq = 0;
 		t->c->ev_seq = 0;

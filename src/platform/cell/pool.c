@@ -116,7 +116,7 @@ bool pool_recycle(struct pl_spc *s, bool wait_gone)
 	    s->own_vdso)
 		return false;
 	t = only_thread(s);
-	if (!t || !run_gate(t))
+	if (!t || (t->strict && !pl.boot.hardened) || !run_gate(t))
 		return false;
 	/* behind the gate there is no guest code and no other thread: this memory is quiet */
 	wipe(s, t);

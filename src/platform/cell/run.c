@@ -31,8 +31,7 @@ void stub_post(struct pl_thr *t, uint32_t act, uint32_t nops)
 		(void)h_futex_wake_shared(&c->rp_seq, 1);
 }
 
-/* A cell that breaks the protocol is hostile: its process ends. */
-static int broken(struct pl_thr *t, const char *why)
+int cell_broken(struct pl_thr *t, const char *why)
 {
 	log_warn("cell: protocol broken (%s), killed", why);
 	(void)spc_kill(t->s);
@@ -90,7 +89,7 @@ int stub_run(struct pl_thr *t, uint32_t nops)
 		kind = READ_ONCE(t->c->kind);
 		done = READ_ONCE(t->c->op_done);
 		if (kind != CEV_OPS || done > nput + nops)
-			return broken(t, "ops");
+			return cell_broken(t, "ops");
 		if (!puts_done(t, nput, done)) {
 			r = (int)(done - nput);
 			break;
@@ -248,7 +247,7 @@ static int decode_signal(struct pl_thr *t, struct pl_event *ev)
 
 	t->frame = READ_ONCE(c->frame);
 	if (frame_read(t))
-		return broken(t, "frame");
+		return cell_broken(t, "frame");
 	t->patched = t->hidden = false;
 	if (t->stepping && sig != SIGTRAP) {
 		t->stepping = false;
@@ -293,7 +292,7 @@ static int decode_call(struct pl_thr *t, struct pl_event *ev)
 	uint32_t off;
 
 	if (!site_of_tramp(tramp, &s, &off) || off)
-		return broken(t, "site");
+		return cell_broken(t, "site");
 	r->rax = (uint32_t)READ_ONCE(c->call.nr);
 	r->rdi = READ_ONCE(c->call.rdi);
 	r->rsi = READ_ONCE(c->call.rsi);
@@ -446,7 +445,7 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 		return decode_call(t, ev);
 	case CEV_OPS:
 		if (!nops && !nput)
-			return broken(t, "opfail");
+			return cell_broken(t, "opfail");
 		done = READ_ONCE(t->c->op_done);
 		if (puts_done(t, nput, done)) {
 			ev->kind = PL_EV_COPYFAIL;
@@ -458,7 +457,7 @@ static int run_once(struct pl_thr *t, struct pl_event *ev)
 		t->nqueue = 0;
 		return 0;
 	default:
-		return broken(t, "kind");
+		return cell_broken(t, "kind");
 	}
 }
 
@@ -518,7 +517,7 @@ static int retrap(struct pl_thr *t)
 			return r;
 		t->frame = READ_ONCE(t->c->frame);
 		if (READ_ONCE(t->c->kind) != CEV_SIG || frame_read(t))
-			return broken(t, "retrap");
+			return cell_broken(t, "retrap");
 		if (READ_ONCE(t->c->sig) != CELL_INTRSIG)
 			break;
 		/* an interrupt on the way: it is owed still, and seen at the next pl_run */
@@ -527,7 +526,7 @@ static int retrap(struct pl_thr *t)
 	}
 	if (READ_ONCE(t->c->sig) != SIGSYS || !site_of_tramp(t->regs.rip, &s, &off) ||
 	    off != TRAMP_AFTER)
-		return broken(t, "retrap");
+		return cell_broken(t, "retrap");
 	t->patched = false;
 	t->regs.orig_rax = (uint32_t)t->regs.rax;
 	t->regs.rip = t->regs.rcx = site_ret(&s);

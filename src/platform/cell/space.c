@@ -131,6 +131,7 @@ static int new_cell(struct pl_thr *parent, const struct l_regs *regs, struct pl_
 		frame_copy(parent, t);
 		t->regs = parent->regs;	/* the child's bases are its parent's */
 	}
+	t->strict = parent->strict;	/* filters are inherited */
 	s->lent_ever = parent->s->lent_ever;
 	s->mono_ns = parent->s->mono_ns;
 	s->boot_ns = parent->s->boot_ns;
@@ -200,14 +201,21 @@ static void thr_begin(struct pl_thr *p, struct pl_thr *t, const struct l_regs *r
 	t->fs_dirty = t->gs_dirty = true;
 }
 
-static struct pl_thr *take_parked(struct pl_spc *s)
+/* A strict thread stays one: it is not for those who need not be. */
+static bool is_fit(const struct pl_thr *t, const struct pl_thr *p)
 {
+	return t->state == THR_PARKED && (!t->strict || p->strict);
+}
+
+static struct pl_thr *take_parked(struct pl_thr *p)
+{
+	struct pl_spc *s = p->s;
 	struct pl_thr *t = NULL;
 	uint32_t i;
 
 	mutex_lock(&pl.lock);
 	for (i = s->nparked ? s->threads : 0; i; i = pl.thr[i - 1].next) {
-		if (pl.thr[i - 1].state == THR_PARKED) {
+		if (is_fit(&pl.thr[i - 1], p)) {
 			t = &pl.thr[i - 1];
 			thr_state_locked(t, THR_LIVE);
 			s->nparked--;
@@ -263,7 +271,7 @@ int pl_thread_create(pl_thread_t parent, const struct l_regs *regs, pl_thread_t 
 
 	if (!p || pl_full_state(parent))
 		return -ESRCH;
-	t = take_parked(p->s);
+	t = take_parked(p);
 	if (t) {
 		thr_begin(p, t, regs);
 		*out = thr_id(t);
@@ -272,6 +280,7 @@ int pl_thread_create(pl_thread_t parent, const struct l_regs *regs, pl_thread_t 
 	r = thr_new(p->s, SLOT_ANY, &t);
 	if (r)
 		return r;
+	t->strict = p->strict;
 	thr_begin(p, t, regs);
 	r = clone_host(p, t);
 	if (r) {
@@ -355,7 +364,7 @@ void pl_thread_put(pl_thread_t id, bool last, bool wait_gone)
 		thr_free(t);
 		return;
 	}
-	if (s->nparked < PL_PARKED_MAX || is_leader(t)) {
+	if ((s->nparked < PL_PARKED_MAX && (!t->strict || pl.boot.hardened)) || is_leader(t)) {
 		park(t);
 		return;
 	}

@@ -51,6 +51,25 @@ static int64_t wait_requeue_pi(struct task *t, uint64_t from, uint32_t val, uint
 	return r ? r : futex_lock_pi(t, to, deadline, false);
 }
 
+/* What the host does for a private one (the cell's filter has the same list). */
+static bool is_native(int op)
+{
+	if (!(op & FUTEX_PRIVATE_FLAG) || op & ~(FUTEX_CMD_MASK | FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME))
+		return false;
+	switch (op & FUTEX_CMD_MASK) {
+	case FUTEX_WAIT:
+	case FUTEX_WAKE:
+	case FUTEX_REQUEUE:
+	case FUTEX_CMP_REQUEUE:
+	case FUTEX_WAKE_OP:
+	case FUTEX_WAIT_BITSET:
+	case FUTEX_WAKE_BITSET:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int64_t sys_futex(struct task *t, const struct sysargs *a)
 {
 	uint64_t ua = a->a[0], ua2 = a->a[4], deadline;
@@ -65,6 +84,11 @@ int64_t sys_futex(struct task *t, const struct sysargs *a)
 	r = deadline_in(t, cmd, realtime, a->a[3], &deadline);
 	if (r)
 		return r;
+	if (is_native(op) && cmd != FUTEX_WAIT && cmd != FUTEX_WAIT_BITSET)
+		return futex_private(t, a->a);
+	if (is_native(op))
+		return futex_private_wait(t, ua, val, cmd == FUTEX_WAIT ? FUTEX_BITSET_MATCH_ANY : val3,
+					  deadline);
 	switch (cmd) {
 	case FUTEX_WAIT:
 		return futex_wait(t, ua, val, FUTEX_BITSET_MATCH_ANY, deadline);

@@ -43,6 +43,24 @@ static void tell_affinity(struct task *t)
 		pl_set_affinity(t->pl, t->affinity, sizeof(t->affinity));
 }
 
+/* Why its system calls must not be answered without the kernel: enum slow. */
+uint8_t task_slow(const struct task *t)
+{
+	if (likely(!t->ptrace && !t->seccomp_mode))
+		return 0;
+	return (uint8_t)((t->ptrace ? SLOW_TRACED : 0) | (t->seccomp_mode ? SLOW_FILTERED : 0) |
+			 (t->ptrace && (t->ptrace_sys || t->ptrace_sysemu) ? SLOW_CALLS : 0));
+}
+
+/* Not a call of it may be missed, private futexes included (R18); deadlines need shifting (R27). */
+static void tell_strict(struct task *t)
+{
+	if (!(task_slow(t) & (SLOW_FILTERED | SLOW_CALLS)) && !task_has_time_offset(t))
+		return;
+	if (pl_set_strict(t->pl) == -ENOMEM)
+		task_exit_self(t, SIGKILL);
+}
+
 /* Its vDSO reads the clocks of its time namespace. */
 static void tell_clocks(struct task *t)
 {
@@ -61,10 +79,11 @@ void task_tell_ids(struct task *t)
 	if (t->told_pl != t->pl.v)
 		tell_affinity(t);
 	tell_clocks(t);
+	tell_strict(t);
 	t->told_pl = t->pl.v;
 	t->told_cred = t->cred;
 	t->told_ns = t->ns;
-	t->told_slow = t->ptrace || t->seccomp_mode;
+	t->told_slow = task_slow(t);
 }
 
 /* pl_boot.may_patch: the caller is the thread's owner. */

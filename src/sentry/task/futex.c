@@ -13,7 +13,7 @@
 #include "sentry/core/kheap.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/task/futex_int.h"
-#include "sentry/task/task.h"
+#include "sentry/task/task_i.h"
 
 struct futex_table {
 	struct futex_bucket b[FUTEX_BUCKETS];
@@ -144,11 +144,69 @@ int64_t futex_wait(struct task *t, uint64_t uaddr, uint32_t val, uint32_t bitset
 	t->restart.arg[1] = val;
 	t->restart.arg[2] = bitset;
 	t->restart.arg[3] = deadline;
+	t->restart.arg[4] = false;
+	return -ERESTART_RESTARTBLOCK;
+}
+
+/* --- private ones: the host's queue (R2, R18) ----------------------------------------------------- */
+
+static bool interrupted(const struct task *t)
+{
+	return signal_pending(t) || t->work & TW_PTRACE;
+}
+
+/* The host call; the task counts as in guest code meanwhile, so that whoever wants it kicks. */
+static int64_t native(struct task *t, const uint64_t *args, bool waits, uint64_t deadline)
+{
+	int64_t res = 0;
+	int r;
+
+	for (;;) {
+		__atomic_store_n(&t->state, TASK_GUEST, __ATOMIC_SEQ_CST);
+		if (waits && interrupted(t))
+			r = -EINTR;
+		else
+			r = pl_futex(t->pl, args, deadline, &res);
+		__atomic_store_n(&t->state, TASK_KERNEL, __ATOMIC_SEQ_CST);
+		if (r != -EINTR || interrupted(t))
+			break;
+		if (__atomic_load_n(&t->mem_wanted, __ATOMIC_ACQUIRE))
+			task_serve_mem(t);
+	}
+	if (r == -ESRCH) {
+		t->gone = true;
+		return -EINTR;
+	}
+	return r ? -ERESTARTSYS : res;
+}
+
+int64_t futex_private(struct task *t, const uint64_t *args)
+{
+	return native(t, args, false, WAIT_FOREVER);
+}
+
+int64_t futex_private_wait(struct task *t, uint64_t uaddr, uint32_t val, uint32_t bitset,
+			   uint64_t deadline)
+{
+	const uint64_t args[6] = {uaddr, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, val, 0, 0, bitset};
+	int64_t r = native(t, args, true, deadline);
+
+	if (r != -ERESTARTSYS || deadline == WAIT_FOREVER)
+		return r;
+	t->restart.kind = RESTART_FUTEX_WAIT;
+	t->restart.arg[0] = uaddr;
+	t->restart.arg[1] = val;
+	t->restart.arg[2] = bitset;
+	t->restart.arg[3] = deadline;
+	t->restart.arg[4] = true;
 	return -ERESTART_RESTARTBLOCK;
 }
 
 int64_t futex_wait_restart(struct task *t)
 {
+	if (t->restart.arg[4])
+		return futex_private_wait(t, t->restart.arg[0], (uint32_t)t->restart.arg[1],
+					  (uint32_t)t->restart.arg[2], t->restart.arg[3]);
 	return futex_wait(t, t->restart.arg[0], (uint32_t)t->restart.arg[1],
 			  (uint32_t)t->restart.arg[2], t->restart.arg[3]);
 }

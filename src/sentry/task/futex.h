@@ -20,6 +20,10 @@ must_check int64_t futex_wake_op(struct task *t, uint64_t uaddr, uint64_t uaddr2
 must_check int64_t futex_lock_pi(struct task *t, uint64_t uaddr, uint64_t deadline, bool try);
 must_check int64_t futex_unlock_pi(struct task *t, uint64_t uaddr);
 int64_t futex_wait_restart(struct task *t);
+/* A private one that came to us, of a strict thread: judged, it is the host's to carry out. */
+must_check int64_t futex_private(struct task *t, const uint64_t *args);
+must_check int64_t futex_private_wait(struct task *t, uint64_t uaddr, uint32_t val, uint32_t bitset,
+				      uint64_t deadline);
 
 /* The end of a thread, in this order (R10, R14), while its guest thread can still copy. */
 /* The robust list (also at exec, which starts with none), then CLONE_CHILD_CLEARTID: store 0, wake. */

@@ -11,11 +11,13 @@
 #include "sentry/mm/uaccess.h"
 #include "sentry/task/bpf.h"
 #include "sentry/task/ptrace.h"
+#include "sentry/core/wait.h"
 #include "sentry/task/rusage.h"
 #include "sentry/task/task_i.h"
 
 #define AUDIT_ARCH_X86_64_ 0xc000003eu
 #define MAX_INSNS_PER_PATH 32768u
+#define TSYNC_LOOK_NS 100000u
 #define NR_read 0
 #define NR_write 1
 #define NR_rt_sigreturn 15
@@ -132,6 +134,26 @@ static void tsync(struct task *t)
 	}
 }
 
+/*
+ * When TSYNC returns, no thread goes on without the filter: one that is in guest code on a fast
+ * thread, where private futexes and in-cell answers pass us by, has been kicked and becomes a
+ * strict one before it runs again (R18).
+ */
+static void tsync_wait(struct task *t)
+{
+	struct pid_ns *ns = task_pid_ns(t);
+	struct task *i;
+	int32_t nr = 0;
+
+	while ((i = thread_next(t, ns, nr))) {
+		nr = task_pid_nr(i, ns);
+		while (i != t && __atomic_load_n(&i->state, __ATOMIC_SEQ_CST) == TASK_GUEST &&
+		       !pl_is_strict(i->pl) && !kill_pending(t))
+			(void)!wait_sleep(t, WAIT_KILLABLE, now_mono() + TSYNC_LOOK_NS);
+		task_put(i);
+	}
+}
+
 int64_t seccomp_set_filter(struct task *t, uint32_t flags, uint64_t uprog)
 {
 	const uint32_t known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
@@ -169,6 +191,8 @@ int64_t seccomp_set_filter(struct task *t, uint32_t flags, uint64_t uprog)
 	mutex_unlock(&tasks_lock);
 	if (rc)
 		kfree(f);
+	else if (flags & SECCOMP_FILTER_FLAG_TSYNC)
+		tsync_wait(t);
 	return rc;
 }
 

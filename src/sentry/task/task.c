@@ -283,7 +283,7 @@ static void run_once(struct task *t)
 	if (t->regs_dirty)
 		pl_set_regs(t->pl, &t->regs);
 	if (unlikely(t->told_pl != t->pl.v || t->told_cred != t->cred || t->told_ns != t->ns ||
-		     t->told_slow != (t->ptrace || t->seccomp_mode)))
+		     t->told_slow != task_slow(t)))
 		task_tell_ids(t);
 	dirty = t->regs_dirty;
 	t->prestarted = false;

@@ -289,7 +289,7 @@ struct task {
 	uint32_t told_pl;		/* o: what the platform was told last, cells.c */
 	const struct cred *told_cred;	/* compared only */
 	const struct nsproxy *told_ns;	/* compared only */
-	bool told_slow;
+	uint8_t told_slow;
 	struct mm_batch *mm_batch;	/* o: memory calls that exec collects */
 	bool prestarted;		/* o: its creator has let the guest thread go */
 	bool loading;			/* o: exec's memory calls go with the next reply */

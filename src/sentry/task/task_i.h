@@ -18,6 +18,8 @@ void task_regs_load(struct task *t, const struct l_regs *r);
 void task_mm_release(struct task *t);
 
 /* cells.c */
+enum slow { SLOW_TRACED = 1, SLOW_FILTERED = 2, SLOW_CALLS = 4 };
+uint8_t task_slow(const struct task *t);
 void task_tell_ids(struct task *t);
 
 /* exit.c */

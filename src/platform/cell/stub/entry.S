@@ -38,10 +38,22 @@ sites:
 	ud2
 	.org CELL_STR_MEM - CELL_SITES, 0xcc
 	.asciz "self/mem"
+	at 12
+	jmp native_done
+	.org CELL_STRICT - CELL_SITES, 0xcc
+	.short STRICT_INSNS
+	.balign 8
+	.quad strict_filter
 	.org CELL_PATCHED - CELL_SITES, 0xcc
 	jmp stub_call
 	.org CELL_RAW_DONE - CELL_SITES, 0xcc
 	jmp raw_done
+	.org CELL_NATIVE_DONE - CELL_SITES, 0xcc
+native_done:
+	mov %rax, %rdi
+	mov $NR_NATIVE, %eax
+	syscall
+	ud2
 #define SITE(ip) sites + (ip - CELL_SITES - 2)
 
 	.text

@@ -14,7 +14,11 @@
  *	ip_mad		madvise(contexts, MADV_DONTFORK)
  *	ip_die		exit_group
  *	ip_priv, ip_clone, ip_fork, ip_fork1, ip_gate	asked of the notary
+ *	ip_native	futex, asked of the notary; restart_syscall
  *	all else	SIGSYS
+ *
+ * A strict thread has a second filter on top, which it installs itself by an ordered call: it lets
+ * pass what is made at the addresses above, and anywhere else it is SIGSYS for everything.
  */
 #include "platform/cell/stub/layout.h"
 
@@ -86,6 +90,7 @@ stub_filter:
 	jeq IP_PDS, f_pds
 	jeq IP_MAD, f_mad
 	jeq IP_DIE, f_die
+	jeq IP_NATIVE, f_native
 f_other:
 	ld NR
 	jeq 202, f_private
@@ -108,6 +113,12 @@ f_sigret:
 	ld NR
 	jne 15, f_trap2
 	ret_ ALLOW
+f_native:
+	ld NR
+	jeq 202, f_notify2
+	jne 219, f_trap2
+	ret_ ALLOW
+f_notify2: ret_ NOTIFY
 f_die:
 	ld NR
 	jne 231, f_trap2
@@ -224,6 +235,7 @@ f_priv:
 	jeq 231, f_notify		/* exit_group */
 	jeq 26, f_notify		/* msync */
 	jeq 324, f_notify		/* membarrier */
+	jeq 317, f_notify		/* seccomp */
 	jeq 302, f_notify		/* prlimit64 */
 	jeq 436, f_notify		/* close_range */
 	jeq 3, f_notify			/* close */
@@ -238,5 +250,21 @@ f_trap5: ret_ TRAP
 f_notify: ret_ NOTIFY
 	.globl stub_filter_end
 stub_filter_end:
+
+	.globl strict_filter
+strict_filter:
+	ld IP
+	ld ARCH
+	jne 0xc000003e, s_trap
+	ld IP+HI
+	jne 0, s_trap
+	ld IP
+	jlt CELL_SITES, s_trap
+	jge CELL_SLOTS_END, s_trap
+	ret_ ALLOW
+s_trap:	ret_ TRAP
+	.if . - strict_filter != 8 * STRICT_INSNS
+	.error "layout.h: STRICT_INSNS"
+	.endif
 
 	.section .note.GNU-stack, "", @progbits

@@ -79,6 +79,10 @@
 #define IP_GATE		(CELL_SITES + 0x92)
 #define IP_DIE		(CELL_SITES + 0xa2)
 #define CELL_STR_MEM	(CELL_SITES + 0xb0)	/* "self/mem" */
+#define IP_NATIVE	(CELL_SITES + 0xc2)
+#define CELL_SLOTS_END	(CELL_SITES + 0xd0)
+#define CELL_STRICT	(CELL_SITES + 0xd0)	/* struct sock_fprog of the strict filter */
+#define STRICT_INSNS	10
 
 /*
  * Patched sites. Entry i of the table points to trampoline i:
@@ -105,6 +109,10 @@
  * filters made with libseccomp, such as a container engine's, end a thread that makes an x32 call.
  */
 #define NR_INTR		0x3ffffffe
+/* What follows a strict thread's futex call: the result to %rdi, and a trap under this number. */
+#define CELL_NATIVE_DONE (CELL_SITES + 0x120)
+#define IP_NATIVE_TRAP	(CELL_NATIVE_DONE + 10)
+#define NR_NATIVE	0x3ffffffd
 
 /* Offsets in struct cell_ctx that entry.S uses; shared.h checks them. */
 #define C_INTR		0x80

@@ -92,6 +92,7 @@ struct cell_ctx {
 	uint64_t fs_new, gs_new;
 	uint32_t op_first, pad;
 	uint64_t cputime[2];	/* struct timespec, written by the stub's own call */
+	uint64_t until[2];	/* struct timespec: the deadline of a strict thread's futex */
 	struct cell_op ops[CELL_OPS_MAX] __attribute__((aligned(64)));
 };
 static_assert(sizeof(struct cell_ctx) <= CTX_ALTSTACK, "one page");

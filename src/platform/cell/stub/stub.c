@@ -291,7 +291,8 @@ static int in_patched(int sig, struct cell_uc *uc, struct cell_ctx *c)
 		return 0;
 	if (inside(ip, stub_call, call_published) || inside(ip, go_on, call_exit_end) ||
 	    inside(ip, go_raw, fast_end) || (ip & ~15ull) == CELL_PATCHED ||
-	    (ip & ~15ull) == CELL_RAW_DONE)
+	    (ip & ~15ull) == CELL_RAW_DONE || (ip & ~15ull) == (IP_NATIVE & ~15ull) ||
+	    (ip & ~15ull) == CELL_NATIVE_DONE)
 		return 0;
 	c->intr = 1;
 	if (inside(ip, call_exit, go_on)) {
