@@ -242,6 +242,9 @@ struct pl_op {
 	uint64_t old_addr, old_len;	/* MREMAP: moves to exactly addr (MAYMOVE|FIXED) */
 	bool must;		/* removal must be a fact, not a request: sent by order */
 };
+/* mincore(2) of so many pages by the stopped thread: the bytes lie in its window from 0 on; they are
+ * the guest's own claim. At most as many pages as the window has bytes. [stub] */
+must_check int64_t pl_mincore(pl_thread_t t, uint64_t addr, size_t pages);
 /* membarrier(2) by the stopped thread, for the threads of its space: the host's answer. [stub] */
 must_check int pl_membarrier(pl_thread_t t, int cmd);
 /* Runs the op now and waits: 0 or the host's errno (a claim). All maps are MAP_FIXED. [stub] */

@@ -16,7 +16,8 @@ static void show(struct msghdr *m)
 			printf(" spec %s", inet_ntoa(p->ipi_spec_dst));
 		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
 			struct in6_pktinfo *p = (void *)CMSG_DATA(c);
-			printf(" if %d addr %s", p->ipi6_ifindex, inet_ntop(AF_INET6, &p->ipi6_addr, text, sizeof(text)));
+			inet_ntop(AF_INET6, &p->ipi6_addr, text, sizeof(text));
+			printf(" if %d addr %s", p->ipi6_ifindex, text);
 		} else if (c->cmsg_type == IP_ORIGDSTADDR && c->cmsg_level == IPPROTO_IP) {
 			struct sockaddr_in *p = (void *)CMSG_DATA(c);
 			printf(" %s", inet_ntoa(p->sin_addr));

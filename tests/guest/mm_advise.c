@@ -72,10 +72,17 @@ int main(void)
 	char *m = anon(4, MAP_PRIVATE);
 	m[0] = m[2 * PG] = 1;
 	SHOW(mincore(m, 4 * PG, vec));
-	printf("%d %d\n", vec[0] & 1, vec[2] & 1);	/* the touched ones; docs/status.md on the others */
+	printf("%d %d %d %d\n", vec[0] & 1, vec[1] & 1, vec[2] & 1, vec[3] & 1);
 	SHOW(mincore(m + 1, PG, vec));
 	SHOW(mincore(p + 4 * PG, PG, vec));
 	SHOW(mincore(m, PG, (unsigned char *)8));
+	SHOW(mlock(m, 2 * PG));
+	SHOW(mincore(m, 4 * PG, vec));
+	printf("%d %d %d %d\n", vec[0] & 1, vec[1] & 1, vec[2] & 1, vec[3] & 1);
+	SHOW(munlock(m, 2 * PG));
+	SHOW(madvise(m + 3 * PG, PG, MADV_POPULATE_WRITE));
+	SHOW(mincore(m, 4 * PG, vec));
+	printf("%d %d %d %d\n", vec[0] & 1, vec[1] & 1, vec[2] & 1, vec[3] & 1);
 	SHOW(mlock(m, PG));
 	SHOW(munlock(m, PG));
 	SHOW(mlock(p + 4 * PG, PG));

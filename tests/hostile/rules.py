@@ -129,6 +129,8 @@ class CellRule:
             return in_guest or self.context(args[0])
         if nr == 317:       # a strict thread's second filter, from our text
             return args[:3] == [1, 0, self.at['CELL_STRICT']]
+        if nr == 27:
+            return in_guest and self.context(args[2])
         return nr in (3, 46, 60, 231, 324, 436)
 
     def allows(self, nr, args, ip):

@@ -202,6 +202,26 @@ int pl_membarrier(pl_thread_t id, int cmd)
 	return res < 0 && res >= -4095 ? (int)res : 0;
 }
 
+int64_t pl_mincore(pl_thread_t id, uint64_t addr, size_t pages)
+{
+	struct pl_thr *t = thr_of(id);
+	size_t cap;
+	int64_t res;
+	int r;
+
+	if (!t || (t->nqueue && queue_run(t)) || !pl_bounce(id, &cap))
+		return -ESRCH;
+	if (!pages || pages > cap || !range_within(addr, pages * PAGE_SIZE, CELL_MIN, CELL_TOP))
+		return -EINVAL;
+	set_op(t, 0, COP_PRIV, SYS_mincore, addr, pages * PAGE_SIZE, t->c_addr + CTX_BOUNCE);
+	make_order(t, 0, 3, 0, -1);
+	r = stub_run(t, 1);
+	if (r < 0)
+		return r;
+	res = op_result(t, 0);
+	return res < 0 && res >= -4095 ? res : (int64_t)pages;
+}
+
 int pl_op_queue(pl_thread_t id, const struct pl_op *op)
 {
 	struct pl_thr *t = thr_of(id);

@@ -63,10 +63,10 @@ static struct advice advice_of(int a)
 {
 	switch (a) {
 	case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED:
-	case MADV_MERGEABLE: case MADV_UNMERGEABLE: case MADV_PAGEOUT: case MADV_POPULATE_READ:
-	case MADV_POPULATE_WRITE: case MADV_REMOVE: case MADV_COLLAPSE_:
+	case MADV_MERGEABLE: case MADV_UNMERGEABLE: case MADV_PAGEOUT: case MADV_REMOVE: case MADV_COLLAPSE_:
 		return (struct advice){.known = true};
-	case MADV_DONTNEED: case MADV_DONTNEED_LOCKED_: case MADV_FREE: case MADV_COLD:
+	case MADV_DONTNEED: case MADV_DONTNEED_LOCKED_: case MADV_FREE: case MADV_COLD: case MADV_POPULATE_READ:
+	case MADV_POPULATE_WRITE:
 		return (struct advice){.known = true, .host = true};
 	case MADV_DONTFORK:
 		return (struct advice){VMA_DONTFORK, 0, true, true};
@@ -184,7 +184,8 @@ static int advise_run(struct task *t, uint64_t start, uint64_t end, int a, const
 		return r;
 	r = flight_run(mm, t, fl, &op, a == MADV_DONTNEED || a == MADV_FREE);
 	/* hints that the host cannot take (no huge pages) are not the guest's concern */
-	if (r == -EINVAL && (a == MADV_HUGEPAGE || a == MADV_NOHUGEPAGE || a == MADV_COLD))
+	if (r == -EINVAL && (a == MADV_HUGEPAGE || a == MADV_NOHUGEPAGE || a == MADV_COLD || a == MADV_POPULATE_READ ||
+			     a == MADV_POPULATE_WRITE))
 		r = 0;
 	return r;
 }
@@ -233,7 +234,30 @@ static uint64_t locked_in_locked(struct mm *mm, uint64_t start, uint64_t end)
 	return n;
 }
 
-int mm_mlock(struct task *t, uint64_t addr, uint64_t len, bool lock)
+/* Locked memory is present. What cannot be had now comes when it is touched. */
+static void populate(struct task *t, uint64_t at, uint64_t end)
+{
+	while (at < end) {
+		struct vma *v;
+		uint32_t flags = 0;
+		uint64_t to = end;
+
+		mutex_lock(&t->mm->lock);
+		v = vma_overlap_locked(t->mm, at, end);
+		if (v) {
+			at = max(at, v->start);
+			to = min(end, v->end);
+			flags = v->flags;
+		}
+		mutex_unlock(&t->mm->lock);
+		if (flags & MM_PROT_MASK)
+			(void)!mm_madvise(t, at, to - at, (flags & (VMA_WRITE | VMA_SHARED)) == VMA_WRITE
+								  ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+		at = to;
+	}
+}
+
+int mm_mlock(struct task *t, uint64_t addr, uint64_t len, bool lock, bool on_fault)
 {
 	struct mm *mm = t->mm;
 	uint64_t end, lim = task_rlimit(t, RLIMIT_MEMLOCK), sum;
@@ -255,7 +279,10 @@ int mm_mlock(struct task *t, uint64_t addr, uint64_t len, bool lock)
 		if (sum > lim && !cap)
 			return -ENOMEM;
 	}
-	return change_flags(t, addr, end, lock ? VMA_LOCKED : 0, lock ? 0 : VMA_LOCKED);
+	int r = change_flags(t, addr, end, lock ? VMA_LOCKED : 0, lock ? 0 : VMA_LOCKED);
+	if (!r && lock && !on_fault)
+		populate(t, addr, end);
+	return r;
 }
 
 int mm_mlockall(struct task *t, int flags)

@@ -101,7 +101,7 @@ must_check int mm_mprotect(struct task *t, uint64_t addr, uint64_t len, int prot
 must_check int64_t mm_mremap(struct task *t, uint64_t old, uint64_t old_len, uint64_t new_len, int flags,
 			     uint64_t new_addr);
 must_check int mm_madvise(struct task *t, uint64_t addr, uint64_t len, int advice);
-must_check int mm_mlock(struct task *t, uint64_t addr, uint64_t len, bool lock);
+must_check int mm_mlock(struct task *t, uint64_t addr, uint64_t len, bool lock, bool on_fault);
 must_check int mm_mlockall(struct task *t, int flags /* MCL_*; 0: munlockall */);
 must_check int mm_mseal(struct task *t, uint64_t addr, uint64_t len, uint64_t flags);
 /* PR_SET_VMA_ANON_NAME; NULL or "" clears. The caller has checked the characters. */

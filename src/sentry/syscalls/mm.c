@@ -73,19 +73,19 @@ int64_t sys_madvise(struct task *t, const struct sysargs *a)
 
 int64_t sys_mlock(struct task *t, const struct sysargs *a)
 {
-	return mm_mlock(t, a->a[0], a->a[1], true);
+	return mm_mlock(t, a->a[0], a->a[1], true, false);
 }
 
 int64_t sys_mlock2(struct task *t, const struct sysargs *a)
 {
 	if (ARG_INT(2) & ~1 /* MLOCK_ONFAULT */)
 		return -EINVAL;
-	return mm_mlock(t, a->a[0], a->a[1], true);
+	return mm_mlock(t, a->a[0], a->a[1], true, ARG_U32(2) & 1);
 }
 
 int64_t sys_munlock(struct task *t, const struct sysargs *a)
 {
-	return mm_mlock(t, a->a[0], a->a[1], false);
+	return mm_mlock(t, a->a[0], a->a[1], false, false);
 }
 
 int64_t sys_mlockall(struct task *t, const struct sysargs *a)
@@ -156,11 +156,12 @@ int64_t sys_msync(struct task *t, const struct sysargs *a)
 	return err;
 }
 
-/* The host keeps the pages and is not asked: what is mapped counts as resident. */
+/* The host keeps the pages: the thread asks it, and says what it was told. Pages of files that the
+ * guest may neither write nor own count as resident, as Linux has it; so do those of the host's. */
 int64_t sys_mincore(struct task *t, const struct sysargs *a)
 {
 	uint64_t at = a->a[0], pages, len, done;
-	uint8_t ones[512];
+	size_t cap;
 
 	if (at & ~PAGE_MASK)
 		return -EINVAL;
@@ -171,10 +172,18 @@ int64_t sys_mincore(struct task *t, const struct sysargs *a)
 		return -EFAULT;
 	if (!mm_range_ok(t->mm, at, pages * PAGE_SIZE, 0))
 		return -ENOMEM;
-	__builtin_memset(ones, 1, sizeof(ones));
-	for (done = 0; done < pages; done += min(pages - done, sizeof(ones)))
+	if (!pl_bounce(t->pl, &cap))
+		return -EFAULT;
+	for (done = 0; done < pages; done += min(pages - done, (uint64_t)cap)) {
+		size_t n = min(pages - done, (uint64_t)cap);
+		int64_t r = pl_mincore(t->pl, at + done * PAGE_SIZE, n);
+
+		if (r < 0)
+			return r == -ENOMEM || r == -EAGAIN ? r : -EFAULT;
 		/* bounded: access_check saw the whole range */
-		if (copy_out(t, UADDR(a->a[2] + done), ones, min(pages - done, sizeof(ones))))
+		r = pl_bounce_out(t->pl, a->a[2] + done, 0, n);
+		if (r != (int64_t)n)
 			return -EFAULT;
+	}
 	return 0;
 }

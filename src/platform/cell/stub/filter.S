@@ -236,6 +236,7 @@ f_priv:
 	jeq 26, f_notify		/* msync */
 	jeq 324, f_notify		/* membarrier */
 	jeq 317, f_notify		/* seccomp */
+	jeq 27, f_notify		/* mincore */
 	jeq 302, f_notify		/* prlimit64 */
 	jeq 436, f_notify		/* close_range */
 	jeq 3, f_notify			/* close */

@@ -275,7 +275,8 @@ static int connect_begin(struct sock *s, struct inet_addr *to)
 		inet_loopback(s->family == AF_INET || inet_is_v4(to), to);
 		to->port = port;
 	}
-	if (!inet_is_loopback(to) || !READ_ONCE(net_of(s->net)->lo_up) || (s->family == AF_INET6 && inet_is_v4(to) && inet_v6only(s)))
+	if (!inet_is_loopback(to) || !READ_ONCE(net_of(s->net)->lo_up) ||
+	    (s->family == AF_INET6 && inet_is_v4(to) && inet_v6only(s)))
 		return -ENETUNREACH;
 	r = inet_autobind(s);
 	if (r)
