@@ -3,6 +3,7 @@
 #include <errno.h>
 #include "gofer/gofer_int.h"
 #include "host/file.h"
+#include "host/mem.h"
 #include "host/proc.h"
 #include "host/sock.h"
 #include "host/thread.h"
@@ -168,6 +169,7 @@ int main(void)
 	/* What libc does for a new thread is not on our list either. */
 	while (!rc && __atomic_load_n(&started, __ATOMIC_ACQUIRE) != nchannels - 1)
 		h_sched_yield();
+	h_drop_text();
 	if (!rc)
 		rc = isolate_late(&has);
 	answer(rc, has);

@@ -18,6 +18,8 @@ static inline must_check int h_madvise(void *p, size_t n, int advice)
 {
 	return (int)h_sys3(SYS_madvise, p, n, advice);
 }
+/* Gives back the memory of this program's text and constants until they are used again. */
+void h_drop_text(void);
 static inline must_check int h_msync(void *p, size_t n, int flags)
 {
 	return (int)h_sys3(SYS_msync, p, n, flags);

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "host/event.h"
+#include "host/mem.h"
 #include "host/proc.h"
 #include "host/sock.h"
 #include "lib/fmt.h"
@@ -13,6 +15,8 @@
 #include "sentry/task/task.h"
 #include "sentry/tty/tty.h"
 #include "sentry/outcome.h"
+
+#define SETTLED_MS 300
 
 static int control_hfd = -1;
 static int kill_reason = CTL_R_NORMAL;	/* a: why task_kill_all was called */
@@ -109,8 +113,12 @@ static void serve_one(const struct ctl_msg *m)
 
 void control_serve(void)
 {
+	struct pollfd p = {.fd = control_hfd, .events = POLLIN};
 	struct ctl_msg m;
 
+	/* A sandbox that lives on has no use for what only its start needed. */
+	if (h_poll(&p, 1, SETTLED_MS) == 0)
+		h_drop_text();
 	for (;;) {
 		struct iovec iov = {&m, sizeof(m)};
 		struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};

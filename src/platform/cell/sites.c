@@ -16,14 +16,14 @@
 #define BUCKETS 4096u
 #define PL_PATCH_MAX 14		/* ops of a batch, less two */
 
+static struct mutex sites_lock = MUTEX_INIT(RANK_PLATFORM);
 static struct {
-	struct mutex lock;
 	struct site site[TRAMP_MAX];
 	uint32_t bucket[BUCKETS];
 	uint32_t used;
 	uint64_t *table;
 	uint8_t *tramp;
-} st = {.lock = MUTEX_INIT(RANK_PLATFORM)};
+} st;
 
 int sites_init(void)
 {
@@ -114,7 +114,7 @@ static int site_get(uint64_t addr, uint32_t nr, uint32_t shape)
 	uint32_t i, *b = &st.bucket[hash(addr)];
 	int found = -1;
 
-	mutex_lock(&st.lock);
+	mutex_lock(&sites_lock);
 	for (i = *b; i && found < 0; i = st.site[i - 1].next) {
 		const struct site *s = &st.site[i - 1];
 
@@ -128,7 +128,7 @@ static int site_get(uint64_t addr, uint32_t nr, uint32_t shape)
 		*b = (uint32_t)found + 1;
 		__atomic_store_n(&st.used, st.used + 1, __ATOMIC_RELEASE);
 	}
-	mutex_unlock(&st.lock);
+	mutex_unlock(&sites_lock);
 	return found;
 }
 

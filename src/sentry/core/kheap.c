@@ -13,7 +13,7 @@
 #define POISON 0x6b			/* a pointer of these bytes is not canonical */
 #define SLOT_ALIGN 16u
 #define QUARANTINE_SLOTS 64u
-#define QUARANTINE_BYTES (64u << 10)
+#define QUARANTINE_BYTES (16u << 10)
 #define BIG_SLOT (32u << 10)		/* from here pages go back to the host when freed */
 
 struct kheap_root *kheap_root;

@@ -16,15 +16,15 @@
 #include "lib/bug.h"
 #include "sentry/core/charge.h"
 #include "sentry/core/kheap.h"
+#include "sentry/vfs/htab.h"
 #include "sentry/vfs/vfs_int.h"
 
-#define DCACHE_BUCKETS 16384u
 #define DCACHE_MAX_UNUSED 50000u
 #define DCACHE_BATCH 32u
 
 struct dcache {
 	struct mutex lock;		/* RANK_DCACHE */
-	struct list *hash;		/* a bucket of zeros is empty */
+	struct htab hash;
 	struct list lru;		/* oldest first */
 	uint32_t nr_unused;
 	uint32_t shrink_wanted;		/* atomic: set by the reclaimer */
@@ -49,8 +49,7 @@ int dcache_init(void)
 	dc = kc_alloc(&dcache_cache);
 	if (!dc)
 		return -ENOMEM;
-	dc->hash = kmalloc_array(DCACHE_BUCKETS, sizeof(*dc->hash));
-	if (!dc->hash)
+	if (htab_init(&dc->hash))
 		return -ENOMEM;
 	mutex_init(&dc->lock, RANK_DCACHE);
 	list_init(&dc->lru);
@@ -81,13 +80,15 @@ static uint32_t name_hash(const struct dentry *dir, const char *name, size_t len
 	return (uint32_t)(h ^ h >> 29);
 }
 
-static struct list *bucket(uint32_t hash)
+static uint32_t link_hash(const struct list *link)
 {
-	struct list *b = &dc->hash[hash % DCACHE_BUCKETS];
+	return container_of(link, struct dentry, hash_link)->hash;
+}
 
-	if (!b->next)
-		list_init(b);
-	return b;
+/* Under its present name. */
+static void hash_add_locked(struct dentry *d)
+{
+	htab_add(&dc->hash, &d->hash_link, link_hash, kc_live(&dentry_cache));
 }
 
 static uint32_t d_ref(const struct dentry *d)
@@ -113,11 +114,9 @@ struct dentry *dentry_get(struct dentry *d)
 
 static struct dentry *d_find_locked(struct dentry *dir, const char *name, size_t len, uint32_t hash)
 {
-	struct list *b = &dc->hash[hash % DCACHE_BUCKETS];
+	struct list *b = htab_bucket(&dc->hash, hash);
 	struct dentry *d;
 
-	if (!b->next)
-		return NULL;
 	list_for_each(d, b, hash_link) {
 		if (d->hash == hash && d->parent == dir && d->name_len == len &&
 		    memcmp(d->name, name, len) == 0)
@@ -287,7 +286,7 @@ static void d_link(struct dentry *d, struct dentry *dir)
 	d->parent = dir;
 	d_get_locked(dir);
 	list_add_tail(&dir->children, &d->siblings);
-	list_add(bucket(d->hash), &d->hash_link);
+	hash_add_locked(d);
 	mutex_unlock(&dc->lock);
 }
 
@@ -502,10 +501,10 @@ int dentry_move(struct dentry *d, struct dentry *target, bool exchange)
 	d_swap_names(d, target);
 	d_swap_places(d, target);
 	d->hash = name_hash(d->parent, d->name, d->name_len);
-	list_add(bucket(d->hash), &d->hash_link);
+	hash_add_locked(d);
 	target->hash = name_hash(target->parent, target->name, target->name_len);
 	if (exchange)
-		list_add(bucket(target->hash), &target->hash_link);
+		hash_add_locked(target);
 	else
 		target->flags |= D_UNLINKED;
 	mutex_unlock(&dc->lock);

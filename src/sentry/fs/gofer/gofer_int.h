@@ -9,6 +9,7 @@
 #include "proto/gofer.h"
 #include "proto/wire.h"
 #include "sentry/fs/gofer/gofer.h"
+#include "sentry/vfs/htab.h"
 
 /* --- client.c: one request and its reply ------------------------------------------------------ */
 
@@ -71,7 +72,7 @@ struct gofer_inode {
 
 struct gofer_super {
 	struct mutex lock;		/* RANK_GOFER_TABLE: the table's links */
-	struct list *buckets;		/* GOFER_BUCKETS, zero = empty */
+	struct htab table;
 	uint32_t flags;			/* GOFER_SB_* */
 	uint32_t root;
 	uint32_t hand;			/* the evictor's place */
@@ -82,8 +83,6 @@ struct gofer_super {
 	struct list caps;		/* fcaps.c; lock */
 	uint32_t ncaps;
 };
-
-#define GOFER_BUCKETS 8192u
 
 static inline struct gofer_inode *to_gofer(struct inode *i)
 {

@@ -61,14 +61,16 @@ uint32_t gofer_to_host_gid(uint32_t gid)
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-static struct list *bucket(struct gofer_super *gs, uint64_t dev, uint64_t ino)
+static uint32_t id_hash(uint64_t dev, uint64_t ino)
 {
-	uint64_t x = (dev * 0x9e3779b97f4a7c15ull ^ ino) * 0xff51afd7ed558ccdull;
-	struct list *b = &gs->buckets[(x >> 32) % GOFER_BUCKETS];
+	return (uint32_t)((dev * 0x9e3779b97f4a7c15ull ^ ino) * 0xff51afd7ed558ccdull >> 32);
+}
 
-	if (!b->next)
-		list_init(b);
-	return b;
+static uint32_t link_hash(const struct list *link)
+{
+	const struct gofer_inode *g = container_of(link, struct gofer_inode, hash_link);
+
+	return id_hash(g->dev, g->inode.ino);
 }
 
 static struct gofer_inode *find_locked(struct gofer_super *gs, uint64_t dev, uint64_t ino,
@@ -76,7 +78,7 @@ static struct gofer_inode *find_locked(struct gofer_super *gs, uint64_t dev, uin
 {
 	struct gofer_inode *g;
 
-	list_for_each(g, bucket(gs, dev, ino), hash_link) {
+	list_for_each(g, htab_bucket(&gs->table, id_hash(dev, ino)), hash_link) {
 		if (g->inode.ino == ino && g->dev == dev && g->born == born &&
 		    ref_get_unless_zero(&g->inode.ref))
 			return g;
@@ -212,7 +214,7 @@ int gofer_node(struct gcall *c, struct super *sb, struct inode **out)
 		mutex_lock(&gs->lock);
 		g = find_locked(gs, st.st_dev, st.st_ino, born);
 		if (!g)
-			list_add(bucket(gs, st.st_dev, st.st_ino), &made->hash_link);
+			htab_add(&gs->table, &made->hash_link, link_hash, kc_live(&gofer_inode_cache));
 		mutex_unlock(&gs->lock);
 		if (g)
 			gcall_put(c, &made->inode);	/* another thread was first */
@@ -361,12 +363,10 @@ static unsigned evict_super(struct gofer_super *gs, unsigned wanted)
 {
 	unsigned n = 0;
 
-	for (unsigned round = 0; n < wanted && round < 2 * GOFER_BUCKETS; round++) {
-		struct list *b = &gs->buckets[gs->hand++ % GOFER_BUCKETS];
+	for (unsigned round = 0; n < wanted && round < 2 * gs->table.n; round++) {
+		struct list *b = htab_bucket(&gs->table, gs->hand++);
 		struct gofer_inode *g;
 
-		if (!b->next)
-			continue;
 		list_for_each(g, b, hash_link)
 			n += evict_inode(g);
 	}

@@ -41,7 +41,7 @@ static void gofer_super_destroy(struct super *sb)
 
 	gofer_unregister_super(sb);
 	gofer_caps_fini(gs);
-	kfree(gs->buckets);
+	htab_fini(&gs->table);
 	kc_free(&gofer_super_cache, gs);
 }
 
@@ -71,10 +71,10 @@ int gofer_super_create(unsigned root, unsigned flags, struct super **out)
 
 	if (!gs)
 		return -ENOMEM;
-	gs->buckets = kmalloc_array(GOFER_BUCKETS, sizeof(*gs->buckets));
-	struct super *sb = gs->buckets ? super_alloc(SOPS_gofer, 0x01021997 /* V9FS */, "gofer") : NULL;
+	bool ok = !htab_init(&gs->table);
+	struct super *sb = ok ? super_alloc(SOPS_gofer, 0x01021997 /* V9FS */, "gofer") : NULL;
 	if (!sb) {
-		kfree(gs->buckets);
+		htab_fini(&gs->table);
 		kc_free(&gofer_super_cache, gs);
 		return -ENOMEM;
 	}

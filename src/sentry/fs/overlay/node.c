@@ -26,14 +26,16 @@ uint64_t overlay_ino(const struct overlay_super *ov, uint64_t dev, uint64_t ino)
 	return ino ^ ((dev * 0x9e3779b97f4a7c15ull) & 0x7fff000000000000ull);
 }
 
-static struct list *bucket(struct overlay_super *ov, uint64_t dev, uint64_t ino)
+static uint32_t id_hash(uint64_t dev, uint64_t ino)
 {
-	uint64_t h = (ino ^ dev << 32) * 0x9e3779b97f4a7c15ull;
-	struct list *b = &ov->hash[(h >> 40) % OVERLAY_BUCKETS];
+	return (uint32_t)((ino ^ dev << 32) * 0x9e3779b97f4a7c15ull >> 32);
+}
 
-	if (!b->next)
-		list_init(b);
-	return b;
+static uint32_t link_hash(const struct list *link)
+{
+	const struct tlower *l = container_of(link, struct tlower, hash_link);
+
+	return id_hash(l->dev, l->ino);
 }
 
 /* A live node by identity, referenced; ov->lock held. */
@@ -41,7 +43,7 @@ static struct tnode *find_locked(struct overlay_super *ov, uint64_t dev, uint64_
 {
 	struct tlower *l;
 
-	list_for_each(l, bucket(ov, dev, ino), hash_link) {
+	list_for_each(l, htab_bucket(&ov->hash, id_hash(dev, ino)), hash_link) {
 		if (l->ino == ino && l->dev == dev && ref_get_unless_zero(&l->node->inode.ref))
 			return l->node;
 	}
@@ -111,7 +113,7 @@ int overlay_node(struct super *sb, struct inode **lower, uint32_t n, struct inod
 	mutex_lock(&ov->lock);
 	other = find_locked(ov, st.dev, st.ino);
 	if (!other)
-		list_add(bucket(ov, st.dev, st.ino), &node->low->hash_link);
+		htab_add(&ov->hash, &node->low->hash_link, link_hash, tnode_live());
 	mutex_unlock(&ov->lock);
 	if (other) {
 		inode_put(&node->inode);	/* ours, or the reference of the first search */

@@ -11,6 +11,7 @@
  */
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/fs/tmpfs/tmpfs_int.h"
+#include "sentry/vfs/htab.h"
 
 struct tlower {
 	struct list hash_link;		/* ov->lock */
@@ -21,14 +22,13 @@ struct tlower {
 	struct inode *inode[];		/* I; owned; directories may have several, topmost first */
 };
 
-#define OVERLAY_BUCKETS 4096u
 #define XATTR_LIST_CAP 65536u
 #define XATTR_VALUE_CAP 65536u
 
 struct overlay_super {
 	struct tmpfs_super ts;		/* first */
 	struct mutex lock;		/* RANK_OBJECT */
-	struct list *hash;		/* zero = empty */
+	struct htab hash;
 	uint32_t n;
 	struct super *lower[OVERLAY_LAYERS_MAX];	/* owned */
 	uint64_t main_dev;

@@ -128,18 +128,16 @@ static void overlay_kill(struct super *sb)
 {
 	struct overlay_super *ov = sb->priv;
 
-	for (uint32_t b = 0; b < OVERLAY_BUCKETS; b++) {
+	for (uint32_t b = 0; b < ov->hash.n; b++) {
 		for (;;) {
 			struct tlower *l;
 			struct tnode *found = NULL;
 			mutex_lock(&ov->lock);
-			if (ov->hash[b].next) {
-				list_for_each(l, &ov->hash[b], hash_link) {
-					if (l->pinned) {
-						l->pinned = false;
-						found = l->node;
-						break;
-					}
+			list_for_each(l, htab_bucket(&ov->hash, b), hash_link) {
+				if (l->pinned) {
+					l->pinned = false;
+					found = l->node;
+					break;
 				}
 			}
 			mutex_unlock(&ov->lock);
@@ -156,7 +154,7 @@ static void overlay_destroy(struct super *sb)
 
 	for (uint32_t i = 0; i < ov->n; i++)
 		super_put(ov->lower[i]);
-	kfree(ov->hash);
+	htab_fini(&ov->hash);
 	kc_free(&overlay_super_cache, ov);
 }
 
@@ -183,18 +181,17 @@ int overlay_super_create(struct super *const *lower, unsigned n, uint64_t size, 
 		return -EINVAL;
 	struct super *sb = super_alloc(SOPS_overlay, OVERLAYFS_SUPER_MAGIC, "overlay");
 	struct overlay_super *ov = kc_alloc(&overlay_super_cache);
-	struct list *hash = kmalloc_array(OVERLAY_BUCKETS, sizeof(*hash));
-	int r = sb && ov && hash ? tmpfs_super_init(&ov->ts, &o) : -ENOMEM;
+	int r = sb && ov && !htab_init(&ov->hash) ? tmpfs_super_init(&ov->ts, &o) : -ENOMEM;
 	if (!r)
 		r = inode_stat(lower[0]->root->inode, &st);
 	if (r) {
-		kfree(hash);
+		if (ov)
+			htab_fini(&ov->hash);
 		kc_free(&overlay_super_cache, ov);
 		super_put(sb);
 		return r;
 	}
 	mutex_init(&ov->lock, RANK_OBJECT);
-	ov->hash = hash;
 	ov->main_dev = st.dev;
 	ov->ts.iops = IOPS_overlay;
 	ov->ts.fops_reg = FOPS_overlay_reg;

@@ -15,6 +15,11 @@
 
 static KCACHE(tnode_cache, struct tnode, 0);
 
+uint64_t tnode_live(void)
+{
+	return kc_live(&tnode_cache);
+}
+
 int tnode_create(struct super *sb, const struct inode *dir, uint32_t mode, uint64_t rdev,
 		 const struct cred *cred, struct tnode **out)
 {

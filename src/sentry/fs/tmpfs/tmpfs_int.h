@@ -132,6 +132,7 @@ int tmpfs_iterate(struct file *f, struct dir_emit *e);
 int64_t tmpfs_dir_llseek(struct file *f, int64_t off, int whence);
 
 /* --- node.c --- */
+uint64_t tnode_live(void);
 must_check int tnode_create(struct super *sb, const struct inode *dir, uint32_t mode, uint64_t rdev,
 			    const struct cred *cred, struct tnode **out);
 void tmpfs_destroy(struct inode *i);
