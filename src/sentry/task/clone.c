@@ -227,9 +227,6 @@ static int copy_parts(struct task *c, struct task *t, const struct clone_args_k 
 	rc = copy_ns(c, t, f);
 	if (rc)
 		return rc;
-	if (t->seccomp)
-		c->seccomp = seccomp_get(t->seccomp);
-	c->seccomp_mode = t->seccomp_mode;
 	if (f & CLONE_THREAD) {
 		c->proc = t->proc;
 		ref_get(&t->proc->ref);
@@ -351,6 +348,11 @@ static int publish(struct task *c, struct task *t, const struct clone_args_k *a)
 		list_add_tail(&p->threads, &c->thread_link);
 		p->nr_threads++;
 		pid_attach(c, PIDTYPE_PID, c->pid);
+		/* as late as this: a TSYNC of another thread must not miss it */
+		if (t->seccomp)
+			c->seccomp = seccomp_get(t->seccomp);
+		c->seccomp_mode = t->seccomp_mode;
+		c->no_new_privs = t->no_new_privs;
 	}
 	mutex_unlock(&t->proc->sighand->lock);
 	if (!rc)

@@ -282,8 +282,9 @@ static void run_once(struct task *t)
 	}
 	if (t->regs_dirty)
 		pl_set_regs(t->pl, &t->regs);
-	if (unlikely(t->told_pl != t->pl.v || t->told_cred != t->cred || t->told_ns != t->ns ||
-		     t->told_slow != task_slow(t)))
+	/* one that runs already was told by its maker; what is new since came with a kick */
+	if (unlikely(!t->prestarted && (t->told_pl != t->pl.v || t->told_cred != t->cred ||
+					t->told_ns != t->ns || t->told_slow != task_slow(t))))
 		task_tell_ids(t);
 	dirty = t->regs_dirty;
 	t->prestarted = false;
@@ -323,6 +324,8 @@ static void prestart(struct task *t)
 		return;
 	put_child_tid(t);
 	task_tell_ids(t);
+	if (t->exiting)
+		return;
 	__atomic_store_n(&t->state, TASK_GUEST, __ATOMIC_SEQ_CST);
 	t->prestarted = true;
 	pl_start(t->pl);
