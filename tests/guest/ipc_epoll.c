@@ -136,6 +136,21 @@ int main(void)
 	SHOW(read(sf, &si, sizeof(si)));
 	printf("%u %d %d\n", si.ssi_signo, si.ssi_code, si.ssi_pid == (uint32_t)getpid());
 	show(ep, 0);
+	/* what is left in a pipe after a read is no new edge */
+	int pp[2];
+	char page[4096];
+	SHOW(pipe2(pp, O_NONBLOCK));
+	SHOW(fcntl(pp[1], F_SETPIPE_SZ, 4096));
+	ep = epoll_create1(0);
+	SHOW(ctl(ep, EPOLL_CTL_ADD, pp[0], EPOLLIN | EPOLLET, 10));
+	SHOW(ctl(ep, EPOLL_CTL_ADD, pp[1], EPOLLOUT | EPOLLET, 11));
+	memset(page, 0, sizeof(page));
+	SHOW(write(pp[1], page, sizeof(page)));
+	show(ep, 0);
+	SHOW(read(pp[0], page, 100));
+	show(ep, 0);
+	SHOW(read(pp[0], page, sizeof(page)));
+	show(ep, 0);
 	/* poll and select */
 	struct pollfd pf[3] = {{ev, POLLOUT, 0}, {-1, POLLIN, 77}, {99, POLLIN, 0}};
 	SHOW(poll(pf, 3, -1));

@@ -12,6 +12,39 @@ static void on_msg(int sig, siginfo_t *si, void *u)
 	told = si->si_code == SI_MESGQ ? si->si_value.sival_int : -1;
 }
 
+static int pipe_told[2];
+
+static void on_thread(union sigval v)
+{
+	if (write(pipe_told[1], v.sival_ptr, 4) != 4)
+		abort();
+}
+
+/* SIGEV_THREAD, which libc makes of a netlink socket; the second kind of end is without a word. */
+static void by_thread(mqd_t q)
+{
+	static char word[] = "told";
+	struct sigevent ev = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = on_thread,
+			      .sigev_value.sival_ptr = word};
+	char b[16] = "";
+
+	SHOW(pipe(pipe_told));
+	SHOW(mq_notify(q, &ev));
+	SHOW(mq_notify(q, &ev));
+	SHOW(mq_send(q, "ping", 5, 0));
+	SHOW(read(pipe_told[0], b, 4));
+	printf("%s\n", b);
+	SHOW(mq_receive(q, b, sizeof(b), NULL));
+	SHOW(mq_notify(q, &ev));
+	SHOW(mq_notify(q, NULL));
+	ev.sigev_signo = pipe_told[0];
+	SHOW(syscall(SYS_mq_notify, q, &ev));
+	ev.sigev_signo = -1;
+	SHOW(syscall(SYS_mq_notify, q, &ev));
+	ev.sigev_value.sival_ptr = (void *)8;
+	SHOW(syscall(SYS_mq_notify, q, &ev));
+}
+
 int main(void)
 {
 	struct mq_attr a = {.mq_maxmsg = 3, .mq_msgsize = 16};
@@ -68,6 +101,7 @@ int main(void)
 	}
 	SHOW(mq_receive(q, b, sizeof(b), &prio));
 	wait(NULL);
+	by_thread(q);
 	SHOW(mq_unlink(n));
 	SHOW(mq_unlink(n));
 	SHOW(mq_send(q, "still", 6, 0));

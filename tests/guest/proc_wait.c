@@ -122,6 +122,12 @@ int main(void)
 	CHECK(ptid == a && tid == 0 && pidfd >= 0);
 	SHOW(waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED));
 	printf("%d\n", si.si_status);
+	/* a signal may go by a directory of /proc, too */
+	int dir = open("/proc/self", O_DIRECTORY), sub = open("/proc/self/fd", O_DIRECTORY);
+	SHOW(syscall(SYS_pidfd_send_signal, dir, 0, NULL, 0));
+	SHOW(syscall(SYS_pidfd_send_signal, sub, 0, NULL, 0));
+	close(dir);
+	close(sub);
 	SHOW(fcntl(pidfd, F_GETFD));
 	ca.flags = 1ull << 62;
 	SHOW(clone3_(&ca));

@@ -14,6 +14,10 @@ int net_init(void);	/* once, before guests run */
 struct buf;
 struct pseudo_ctx;
 int proc_net_show(const struct pseudo_ctx *c, struct buf *b);
+struct file;
+/* A netlink socket that a message queue tells of its messages. */
+must_check int netlink_may_tell(struct file *f);
+void netlink_tell(struct file *f, const void *data, uint32_t n);
 struct net;
 struct net_ns;
 struct task;

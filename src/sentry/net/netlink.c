@@ -165,6 +165,27 @@ static void reply_send(struct sock *s, struct reply *r)
 	}
 }
 
+int netlink_may_tell(struct file *f)
+{
+	struct sock *s = sock_of(f);
+
+	return !s ? -ENOTSOCK : s->family != AF_NETLINK ? -EINVAL : 0;
+}
+
+void netlink_tell(struct file *f, const void *data, uint32_t n)
+{
+	struct sock *s = sock_of(f);
+	struct reply r;
+	void *p;
+
+	if (reply_begin(s, &r))
+		return;
+	p = reserve(&r, n);
+	if (p)
+		memcpy(p, data, n);
+	reply_send(s, &r);
+}
+
 static int send_done(struct sock *s, const struct nlmsghdr *req)
 {
 	struct reply r;

@@ -10,7 +10,7 @@
 #include "sentry/syscalls/sigmask.h"
 
 #define EV_STACK 16u
-#define EV_MAX 4096u	/* one call gives at most so many; the next ones give the rest */
+#define EV_MAX 65536u	/* one call gives at most so many; the next ones give the rest */
 
 static int64_t do_create(struct task *t, uint32_t flags)
 {

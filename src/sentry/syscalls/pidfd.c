@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include "sentry/fs/pidfd/pidfd.h"
+#include "sentry/fs/proc/proc.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/handlers.h"
 #include "sentry/task/ns.h"
@@ -39,20 +40,25 @@ int64_t sys_pidfd_open(struct task *t, const struct sysargs *a)
 	return r ? r : fd_add(t, f, true);
 }
 
-/* The task behind a pidfd, with a reference. */
-static int pidfd_task(struct task *t, int fd, struct task **out)
+/* The task behind a pidfd or, to take signals only, a directory /proc/PID; with a reference. */
+static int pidfd_task(struct task *t, int fd, bool dirs, struct task **out)
 {
+	struct pid *pid;
+
 	struct file *f = fd_get(t, fd);
 	struct task *target = NULL;
 	int r = 0;
 
 	if (!f)
 		return -EBADF;
-	if (!pidfd_pid(f)) {
+	pid = pidfd_pid(f);
+	if (!pid && dirs)
+		pid = proc_dir_pid(f);
+	if (!pid) {
 		r = -EBADF;
 	} else {
 		mutex_lock(&tasks_lock);
-		target = pid_task(pidfd_pid(f), pidfd_is_thread(f) ? PIDTYPE_PID : PIDTYPE_TGID);
+		target = pid_task(pid, pid == pidfd_pid(f) && pidfd_is_thread(f) ? PIDTYPE_PID : PIDTYPE_TGID);
 		if (target)
 			task_get(target);
 		mutex_unlock(&tasks_lock);
@@ -72,7 +78,7 @@ int64_t sys_pidfd_getfd(struct task *t, const struct sysargs *a)
 
 	if (ARG_U32(2))
 		return -EINVAL;
-	r = pidfd_task(t, ARG_INT(0), &target);
+	r = pidfd_task(t, ARG_INT(0), false, &target);
 	if (r)
 		return r;
 	r = task_may_ptrace(t, target, PTRACE_MODE_ATTACH_ | PTRACE_MODE_REALCREDS_);
@@ -120,7 +126,7 @@ int64_t sys_pidfd_send_signal(struct task *t, const struct sysargs *a)
 
 	if (flags && flags != PIDFD_SIGNAL_THREAD && flags != PIDFD_SIGNAL_THREAD_GROUP)
 		return -EINVAL;
-	r = pidfd_task(t, ARG_INT(0), &target);
+	r = pidfd_task(t, ARG_INT(0), true, &target);
 	if (r)
 		return r;
 	if (sig < 0 || sig > L_NSIG)

@@ -39,7 +39,7 @@ static const void *kcmp_object(struct task *c, int type, int fd, struct file **h
 	case KCMP_SIGHAND:
 		return c->proc->sighand;
 	case KCMP_SYSVSEM:
-		return c->proc;
+		return c->proc->sem_undo;
 	default:
 		return NULL;
 	}

@@ -13,6 +13,7 @@
 #include "lib/fmt.h"
 #include "sentry/core/kheap.h"
 #include "sentry/mm/uaccess.h"
+#include "sentry/net/net.h"
 #include "sentry/syscalls/handlers.h"
 #include "sentry/task/ns.h"
 #include "sentry/time/time.h"
@@ -24,6 +25,8 @@
 #define MQ_HARD_MSGS 65536
 #define MQ_HARD_SIZE (16 << 20)
 #define MQ_QUEUES 256u
+#define MQ_COOKIE 32u	/* what SIGEV_THREAD sends: the last byte says why */
+enum { MQ_WOKENUP = 1, MQ_REMOVED = 2 };
 
 struct mq_msg {
 	struct list link;
@@ -45,12 +48,23 @@ struct mqueue {
 	struct file *notify_file;	/* l: borrowed: through which it did */
 	int32_t notify_how, notify_sig;
 	uint64_t notify_value;
+	struct file *notify_sock;	/* l: owned; SIGEV_THREAD: the netlink socket that is told */
+	uint8_t notify_cookie[MQ_COOKIE];
 	char name[256];
 };
 
 struct mq_names {
 	struct list list;
 	uint32_t n;
+};
+
+/* Who is to be told, taken off the queue under its lock and served without it. */
+struct mq_told {
+	struct task *task;		/* owned; NULL: nobody */
+	struct file *sock;
+	int sig;
+	struct l_siginfo info;
+	uint8_t cookie[MQ_COOKIE];
 };
 
 struct l_mq_attr {
@@ -79,23 +93,43 @@ static void mq_put(struct mqueue *q)
 	wq_destroy(&q->wq);
 	if (q->notify)
 		task_put(q->notify);
+	file_put(q->notify_sock);
 	inode_put(q->inode);
 	kc_free(&mq_cache, q);
 }
 
 /* --- the file ---------------------------------------------------------------------------------- */
 
+static void take_notify_locked(struct mqueue *q, struct mq_told *told, uint8_t why)
+{
+	told->task = steal(q->notify);
+	told->sock = steal(q->notify_sock);
+	memcpy(told->cookie, q->notify_cookie, MQ_COOKIE);
+	told->cookie[MQ_COOKIE - 1] = why;
+}
+
+static void tell(struct mq_told *told)
+{
+	if (!told->task)
+		return;
+	if (told->sig)
+		(void)signal_send_process(told->task->proc, told->sig, &told->info);
+	if (told->sock)
+		netlink_tell(told->sock, told->cookie, MQ_COOKIE);
+	file_put(told->sock);
+	task_put(told->task);
+}
+
 /* Ends a registration made through f (any file when NULL) by a task of process p. */
 static void drop_notify(struct mqueue *q, struct file *f, struct process *p)
 {
-	struct task *t = NULL;
+	struct mq_told told = {0};
 
 	mutex_lock(&q->lock);
 	if (q->notify && q->notify->proc == p && (!f || q->notify_file == f))
-		t = steal(q->notify);
+		take_notify_locked(q, &told, MQ_REMOVED);
 	mutex_unlock(&q->lock);
-	if (t)
-		task_put(t);
+	tell(&told);
 }
 
 static void mqueue_flush(struct file *f, struct task *t)
@@ -379,19 +413,18 @@ static void insert_locked(struct mqueue *q, struct mq_msg *m)
 }
 
 /* A message came to an empty queue with nobody waiting: the registered process is told, once. */
-static struct task *notified_locked(struct mqueue *q, struct task *from, struct l_siginfo *info, int *sig)
+static void notified_locked(struct mqueue *q, struct task *from, struct mq_told *told)
 {
 	struct task *t = q->notify;
 
 	if (!t || q->cur != 1 || q->receivers)
-		return NULL;
-	q->notify = NULL;
-	*sig = q->notify_how == SIGEV_SIGNAL ? q->notify_sig : 0;
-	*info = (struct l_siginfo){.signo = *sig, .code = SI_MESGQ};
-	info->rt.pid = task_tgid_nr(from, task_pid_ns(t));
-	info->rt.uid = from->cred->uid;
-	info->rt.value = q->notify_value;
-	return t;
+		return;
+	told->sig = q->notify_how == SIGEV_SIGNAL ? q->notify_sig : 0;
+	told->info = (struct l_siginfo){.signo = told->sig, .code = SI_MESGQ};
+	told->info.rt.pid = task_tgid_nr(from, task_pid_ns(t));
+	told->info.rt.uid = from->cred->uid;
+	told->info.rt.value = q->notify_value;
+	take_notify_locked(q, told, MQ_WOKENUP);
 }
 
 /* Waits with q->lock held around until *full says otherwise: 0, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS. */
@@ -419,12 +452,11 @@ static int wait_locked(struct task *t, struct mqueue *q, struct file *f, bool se
 int64_t sys_mq_timedsend(struct task *t, const struct sysargs *a)
 {
 	uint64_t deadline, len = a->a[2];
-	struct task *told = NULL;
+	struct mq_told told = {0};
 	struct mq_msg *m = NULL;
-	struct l_siginfo info;
 	struct mqueue *q;
 	struct file *f;
-	int r, sig = 0;
+	int r;
 
 	if (ARG_U32(3) >= MQ_PRIO_MAX)
 		return -EINVAL;
@@ -447,16 +479,12 @@ int64_t sys_mq_timedsend(struct task *t, const struct sysargs *a)
 		r = wait_locked(t, q, f, true, deadline);
 		if (!r) {
 			insert_locked(q, steal(m));
-			told = notified_locked(q, t, &info, &sig);
+			notified_locked(q, t, &told);
 			wq_wake(&q->wq, ~0u, 0);
 		}
 		mutex_unlock(&q->lock);
 	}
-	if (told) {
-		if (sig)
-			(void)signal_send_process(told->proc, sig, &info);
-		task_put(told);
-	}
+	tell(&told);
 	kfree(m);
 	file_put(f);
 	return r;
@@ -500,26 +528,37 @@ int64_t sys_mq_timedreceive(struct task *t, const struct sysargs *a)
 	return r;
 }
 
+/* SIGEV_THREAD is libc's: it waits at a netlink socket for the cookie it gave. */
+static int sigevent_in(struct task *t, uint64_t ua, struct l_mq_sigevent *ev, uint8_t *cookie, struct file **sock)
+{
+	if (get_user(t, *ev, UADDR(ua)))
+		return -EFAULT;
+	if (ev->notify != SIGEV_NONE && ev->notify != SIGEV_SIGNAL && ev->notify != SIGEV_THREAD)
+		return -EINVAL;
+	if (ev->notify == SIGEV_SIGNAL && (ev->signo < 0 || ev->signo > L_NSIG))
+		return -EINVAL;
+	if (ev->notify != SIGEV_THREAD)
+		return 0;
+	if (copy_in(t, cookie, UADDR(ev->value), MQ_COOKIE))
+		return -EFAULT;
+	*sock = fd_get(t, ev->signo);
+	return !*sock ? -EBADF : netlink_may_tell(*sock);
+}
+
 int64_t sys_mq_notify(struct task *t, const struct sysargs *a)
 {
 	struct l_mq_sigevent ev = {.notify = 0};
+	uint8_t cookie[MQ_COOKIE] = {0};
+	struct file *f = NULL, *sock = NULL;
 	struct mqueue *q;
-	struct file *f;
-	int r;
+	int r = a->a[1] ? sigevent_in(t, a->a[1], &ev, cookie, &sock) : 0;
 
-	if (a->a[1]) {
-		if (get_user(t, ev, ARG_UADDR(1)))
-			return -EFAULT;
-		if (ev.notify == SIGEV_THREAD)
-			return -EINVAL;		/* needs a netlink socket as cookie */
-		if (ev.notify != SIGEV_NONE && ev.notify != SIGEV_SIGNAL)
-			return -EINVAL;
-		if (ev.notify == SIGEV_SIGNAL && (ev.signo < 0 || ev.signo > L_NSIG))
-			return -EINVAL;
-	}
-	r = queue_fd(t, ARG_INT(0), 0, &f);
-	if (r)
+	if (!r)
+		r = queue_fd(t, ARG_INT(0), 0, &f);
+	if (r) {
+		file_put(sock);
 		return r;
+	}
 	q = f->priv;
 	if (!a->a[1]) {
 		drop_notify(q, NULL, t->proc);
@@ -533,9 +572,12 @@ int64_t sys_mq_notify(struct task *t, const struct sysargs *a)
 			q->notify_how = ev.notify;
 			q->notify_sig = ev.signo;
 			q->notify_value = ev.value;
+			q->notify_sock = steal(sock);
+			memcpy(q->notify_cookie, cookie, MQ_COOKIE);
 		}
 		mutex_unlock(&q->lock);
 	}
+	file_put(sock);
 	file_put(f);
 	return r;
 }

@@ -73,7 +73,7 @@ static int64_t do_nanosleep(struct task *t, int clock, int flags, uint64_t req, 
 	int base, r;
 
 	if (clock == CLOCK_THREAD_CPUTIME_ID)
-		return -EINVAL;
+		return -EOPNOTSUPP;	/* libc makes it EINVAL */
 	if (clock == CLOCK_PROCESS_CPUTIME_ID || clock < 0)
 		base = -1;
 	else if ((base = clock_timer_base(t, clock)) < 0)

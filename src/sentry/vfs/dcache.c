@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include "lib/bug.h"
 #include "sentry/core/charge.h"
@@ -165,6 +166,9 @@ static struct dentry *d_alloc(struct super *sb, const char *name, size_t len)
 
 static void d_free(struct dentry *d)
 {
+	/* The last that held a removed object by this name (an open file, a working directory). */
+	if (d->inode && unlikely(d->flags & D_UNLINKED) && (S_ISDIR(d->inode->mode) || !d->inode->nlink))
+		notify_inode(d->inode, IN_DELETE_SELF);
 	inode_put(d->inode);
 	if (d->name != d->iname)
 		kfree(d->name);
@@ -400,9 +404,10 @@ static void drop_unused_children(struct dentry *d)
 	} while (n == DCACHE_BATCH);
 }
 
-void dentry_deleted(struct dentry *d)
+bool dentry_deleted(struct dentry *d)
 {
 	struct inode *gone = NULL;
+	bool free;
 
 	if (d->inode && S_ISDIR(d->inode->mode))
 		drop_unused_children(d);
@@ -419,7 +424,9 @@ void dentry_deleted(struct dentry *d)
 		if (inode_ops(dir)->cached)
 			inode_ops(dir)->cached(dir, d);
 	}
+	free = gone != NULL;
 	inode_put(gone);
+	return free;
 }
 
 void dentry_invalidate(struct dentry *d)

@@ -279,16 +279,13 @@ static int remove_walked(struct walk *w, bool isdir)
 	r = remove_locked(w, d, isdir);
 	i = r ? NULL : inode_get(d->inode);
 	if (!r) {
+		if (!isdir)
+			notify_inode(i, IN_ATTRIB);	/* its link count */
+		if (dentry_deleted(d) && (isdir || i->nlink == 0))
+			notify_inode(i, IN_DELETE_SELF);
 		notify_child_of(di, d, IN_DELETE | (isdir ? IN_ISDIR : 0));
-		dentry_deleted(d);
 	}
 	mutex_unlock(&di->lock);
-	if (i) {
-		if (isdir || i->nlink == 0)
-			notify_inode(i, IN_DELETE_SELF);
-		else
-			notify_inode(i, IN_ATTRIB);
-	}
 	inode_put(i);
 	dentry_put(d);
 	return r;

@@ -119,7 +119,7 @@ static void rename_events(struct rename *r, struct inode *victim)
 		notify_name(r->o.cur.dentry->inode, r->o.last, r->o.last_len, IN_MOVED_TO | dir, cookie);
 		notify_inode(victim, IN_MOVE_SELF);
 	} else if (victim) {
-		notify_inode(victim, victim->nlink && !S_ISDIR(victim->mode) ? IN_ATTRIB : IN_DELETE_SELF);
+		notify_inode(victim, IN_ATTRIB);	/* its link count; its end is told by dentry_put */
 	}
 }
 

@@ -17,8 +17,9 @@ must_check int dentry_lookup_locked(struct dentry *dir, const char *name, size_t
 				    struct dentry **out);
 /* A negative dentry becomes the new object (reference consumed). */
 void dentry_instantiate(struct dentry *d, struct inode *inode);
-/* The name is gone: negative if nobody else holds it, else unhashed. */
-void dentry_deleted(struct dentry *d);
+/* The name is gone: negative if nobody else holds it (true), else unhashed, and IN_DELETE_SELF is
+ * sent when the last lets go of it. */
+bool dentry_deleted(struct dentry *d);
 must_check int dentry_move(struct dentry *d, struct dentry *target, bool exchange);
 bool dentry_is_below(const struct dentry *d, const struct dentry *ancestor);
 struct dentry *dentry_parent(struct dentry *d);		/* referenced */

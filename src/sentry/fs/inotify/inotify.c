@@ -361,13 +361,13 @@ static void inotify_show_fdinfo(struct file *f, struct buf *b)
 	struct inotify *g = f->priv;
 
 	mutex_lock(&g->lock);
-	for (struct rb_node *n = rb_first(&g->watches); n; n = rb_next(n)) {
+	for (struct rb_node *n = rb_last(&g->watches); n; n = rb_prev(n)) {
 		struct inwatch *iw = container_of(n, struct inwatch, rb);
 
 		if (!iw->gone)
 			buf_fmt(b, "inotify wd:%x ino:%lx sdev:%lx mask:%x ignored_mask:0 \n", iw->w.wd,
 				(unsigned long)iw->w.inode->ino, (unsigned long)iw->w.inode->sb->dev,
-				iw->w.mask & IN_ALL_EVENTS);
+				iw->w.mask & (IN_ALL_EVENTS | IN_EXCL_UNLINK | IN_ONESHOT));
 	}
 	mutex_unlock(&g->lock);
 }

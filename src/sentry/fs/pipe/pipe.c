@@ -119,13 +119,15 @@ static int data_state(struct pipe *p)
 	return r;
 }
 
-int pipe_wait_data(struct pipe *p, bool nonblock)
+/* As pipe_wait_data; *slept: a wake-up of one reader may have come to us, to be handed on. */
+static int wait_data(struct pipe *p, bool nonblock, bool *slept)
 {
 	struct waiter w;
 	int r = data_state(p), s;
 
 	if (r != -EAGAIN || nonblock || !current)
 		return r;
+	*slept = true;
 	wait_begin_exclusive(&w, &p->rd, current);
 	while ((r = data_state(p)) == -EAGAIN) {
 		s = wait_sleep(current, WAIT_INTERRUPTIBLE, WAIT_FOREVER);
@@ -139,6 +141,13 @@ int pipe_wait_data(struct pipe *p, bool nonblock)
 	if (r < 0)
 		pipe_wake_readers(p);	/* a wake-up that came with the signal is not ours to keep */
 	return r;
+}
+
+int pipe_wait_data(struct pipe *p, bool nonblock)
+{
+	bool slept;
+
+	return wait_data(p, nonblock, &slept);
 }
 
 static int room_state(struct pipe *p)
@@ -208,6 +217,7 @@ int64_t pipe_read(struct file *f, struct uio *u, int64_t *pos)
 	struct pipe *p = f->priv;
 	struct pbuf bufs[STAGE_PAGES];
 	int64_t done = 0, r = 0;
+	bool slept = false;
 
 	while (u->left) {
 		bool was_full, more, packet;
@@ -218,7 +228,7 @@ int64_t pipe_read(struct file *f, struct uio *u, int64_t *pos)
 			if (data_state(p) != 1)
 				break;
 		} else {
-			r = pipe_wait_data(p, f->flags & O_NONBLOCK);
+			r = wait_data(p, f->flags & O_NONBLOCK, &slept);
 			if (r <= 0)
 				break;
 		}
@@ -242,7 +252,7 @@ int64_t pipe_read(struct file *f, struct uio *u, int64_t *pos)
 		if (r <= 0 || packet || !more)
 			break;
 	}
-	if (done && data_state(p) == 1)
+	if (slept && done && data_state(p) == 1)
 		pipe_wake_readers(p);
 	return done ? done : r;
 }

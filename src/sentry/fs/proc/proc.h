@@ -9,6 +9,8 @@
 /* A proc instance shows the pids of one namespace. */
 must_check int proc_create(struct pid_ns *ns, struct super **out);
 struct pid_ns *proc_ns(const struct pseudo_ctx *c);
+/* The process whose directory /proc/PID a file is, borrowed; NULL: it is none. */
+struct pid *proc_dir_pid(struct file *f);
 
 typedef int proc_show(const struct pseudo_ctx *c, struct buf *b);
 typedef int64_t proc_store(const struct pseudo_ctx *c, char *text, size_t n);

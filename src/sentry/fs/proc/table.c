@@ -224,6 +224,16 @@ struct pid_ns *proc_ns(const struct pseudo_ctx *c)
 	return c->pi->inode.sb->priv;
 }
 
+struct pid *proc_dir_pid(struct file *f)
+{
+	struct pseudo_inode *pi;
+
+	if (f->fops != FOPS_pseudo_dir)
+		return NULL;
+	pi = PSEUDO(f->inode);
+	return pi->table == PT_PROC_PID && !pi->prefix && !pi->thread ? pi->pid : NULL;
+}
+
 int proc_create(struct pid_ns *ns, struct super **out)
 {
 	struct super *sb = super_alloc(SOPS_proc, PROC_SUPER_MAGIC, "proc");
