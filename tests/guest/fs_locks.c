@@ -93,9 +93,9 @@ int main(void)
 	if (fork() == 0)
 		waiting_child();
 	usleep(50000);
-	show_lock(fd, F_SETLK, F_UNLCK, 0, 10);
-	fflush(stdout);
+	show_lock(fd, F_SETLK, F_UNLCK, 0, 10);	/* this line is kept until the child has said its own */
 	wait(NULL);
+	fflush(stdout);
 	/* a dead holder's locks are gone */
 	if (fork() == 0) {
 		show_lock(fd, F_SETLK, F_WRLCK, 0, 10);
