@@ -9,8 +9,7 @@
 must_check int boot_mounts(const struct boot_spec *s, const struct cred *cred, struct mnt_ns **ns,
 			   struct path *root);
 
-/* standins.c: accounts and sudoers for the guest's root where the view hides the host's, and the
- * sandbox's own name in /etc/hosts. */
+/* standins.c: a sudoers file where the view hides the host's, and the sandbox's own name in hosts. */
 void boot_stand_ins(const struct path *root, const char *hostname);
 
 /* control.c: the socket to the launcher. */

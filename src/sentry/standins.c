@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the guest's root finds in place of files that the view hides because not every user of the
- * host may read them, and without which sudo, su, useradd and package scripts do not work: every
- * account with its password locked, and a sudoers file as Debian ships it. Nothing of the host's
- * own files is in them.
+ * What the guest finds in place of files that would not do as the host has them: a sudoers file as
+ * Debian ships it for the guest's root, since the host's own is hidden and sudo does not start
+ * without one, and a hosts file that knows the sandbox's name. /etc/shadow stays hidden.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,23 +52,6 @@ static char *content(const struct path *root, const char *name, int64_t *n)
 	return text;
 }
 
-/* A line with `rest` for each name that the public file lists. */
-static void add_locked(const struct path *root, const char *public, const char *rest, struct buf *b)
-{
-	int64_t n;
-	char *text = content(root, public, &n);
-
-	for (char *l = text, *end; text && l < text + n; l = end + 1) {
-		end = memchr(l, '\n', (size_t)(text + n - l));
-		if (!end)
-			break;
-		char *colon = memchr(l, ':', (size_t)(end - l));
-		if (colon && colon > l)
-			buf_fmt(b, "%.*s%s\n", (int)(colon - l), l, rest);
-	}
-	kfree(text);
-}
-
 /* Failures leave the file hidden: the guest sees what it would see without us. */
 static void stand_in(const struct path *root, const char *name, const char *text, size_t n)
 {
@@ -111,21 +93,6 @@ static void name_ourselves(const struct path *root, const char *hostname)
 
 void boot_stand_ins(const struct path *root, const char *hostname)
 {
-	struct buf shadow = {0}, gshadow = {0};
-	struct path p;
-
 	name_ourselves(root, hostname);
-	if (find(root, "/etc/shadow", &p))	/* no system of this kind */
-		return;
-	path_put(&p);
-	add_locked(root, "/etc/passwd", ":*:19700:0:99999:7:::", &shadow);
-	add_locked(root, "/etc/group", ":*::", &gshadow);
-	if (!shadow.oom && !gshadow.oom) {
-		stand_in(root, "/etc/shadow", shadow.p, shadow.len);
-		stand_in(root, "/etc/gshadow", gshadow.p, gshadow.len);
-	}
 	stand_in(root, "/etc/sudoers", sudoers, sizeof(sudoers) - 1);
-	stand_in(root, "/etc/.pwd.lock", "", 0);
-	buf_fini(&shadow);
-	buf_fini(&gshadow);
 }
