@@ -155,6 +155,12 @@ must_check int pl_set_clocks(pl_thread_t t, int64_t mono_ns, int64_t boot_ns);
 /* The call just reported was made by the host's part of the vDSO, which ours called: it is asked
  * for the host's clocks. */
 bool pl_called_by_host_vdso(pl_thread_t t);
+/* The signals n (bit n, below 64) whose action is all zeros: rt_sigaction may tell the guest so
+ * without the kernel, and may set them to SIG_DFL with SA_RESTORER and this restorer, as long as it
+ * may be told its ids. Again at every change. */
+void pl_set_default_signals(pl_thread_t t, uint64_t mask, uint64_t restorer);
+/* Those of them that were set so, as the stopped thread claims. */
+uint64_t pl_defaulted_signals(pl_thread_t t);
 /* The ops queued with the last reply are done, as the stub claims; any thread may ask. */
 bool pl_ops_done(pl_thread_t t);
 /* The call being served is about to sleep: the guest thread's stub stops spinning for its reply.

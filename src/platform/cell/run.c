@@ -584,6 +584,25 @@ void pl_set_regs(pl_thread_t id, const struct l_regs *in)
 	t->dirty = true;
 }
 
+void pl_set_default_signals(pl_thread_t id, uint64_t mask, uint64_t restorer)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (!t)
+		return;
+	WRITE_ONCE(t->c->sig_default, 0);
+	WRITE_ONCE(t->c->sig_set, 0);
+	WRITE_ONCE(t->c->sig_restorer, restorer);
+	__atomic_store_n(&t->c->sig_default, mask, __ATOMIC_RELEASE);
+}
+
+uint64_t pl_defaulted_signals(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+
+	return t ? READ_ONCE(t->c->sig_set) : 0;
+}
+
 void pl_set_ids(pl_thread_t id, const struct pl_ids *ids)
 {
 	struct pl_thr *t = thr_of(id);

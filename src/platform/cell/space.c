@@ -310,6 +310,8 @@ static void park(struct pl_thr *t)
 	t->patched = t->stepping = t->hidden = false;
 	t->full = true;
 	WRITE_ONCE(t->c->fast, 0);
+	WRITE_ONCE(t->c->sig_default, 0);
+	WRITE_ONCE(t->c->sig_set, 0);
 	t->cpu_ns = 0;
 	t->cpu_rebase = true;
 	mutex_unlock(&pl.lock);

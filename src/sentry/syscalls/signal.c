@@ -24,7 +24,6 @@ int64_t sys_rt_sigaction(struct task *t, const struct sysargs *a)
 	int sig = ARG_INT(0);
 	struct ksigaction n = {0}, o;
 	struct l_sigaction *act;
-	struct task *i;
 
 	if (a->a[3] != SIGSET_SIZE)
 		return -EINVAL;
@@ -36,14 +35,12 @@ int64_t sys_rt_sigaction(struct task *t, const struct sysargs *a)
 	act = signal_action(t->proc, sig);
 	o = (struct ksigaction){act->handler, act->flags, act->restorer, act->mask};
 	if (a->a[1]) {
-		*act = (struct l_sigaction){n.handler, n.flags & SA_KNOWN, n.restorer, n.mask & ~UNBLOCKABLE};
-		if (signal_is_ignored(t->proc, sig)) {
-			signal_flush_mask(&t->proc->shared, SIGBIT(sig));
-			list_for_each(i, &t->proc->threads, thread_link)
-				signal_flush_mask(&i->pending, SIGBIT(sig));
-		}
+		const struct l_sigaction to = {n.handler, n.flags & SA_KNOWN, n.restorer,
+					       n.mask & ~UNBLOCKABLE};
+		signal_set_action(t->proc, sig, &to);
 	}
 	mutex_unlock(&t->proc->sighand->lock);
+	task_tell_action(t, sig, a->a[1] != 0);
 	return a->a[2] ? put_user(t, UADDR(a->a[2]), o) : 0;
 }
 

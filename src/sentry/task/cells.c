@@ -28,6 +28,70 @@ static bool ids_of(struct task *t, struct pl_ids *ids)
 	return true;
 }
 
+static bool is_default(const struct l_sigaction *a)
+{
+	return !(a->handler | a->flags | a->restorer | a->mask);
+}
+
+/* Any signal that can be handled. */
+#define MAY_TELL (~1ull & ~(1ull << SIGKILL) & ~(1ull << SIGSTOP))
+#define SA_RESTORER_ 0x04000000
+
+/*
+ * The guest was told the action of `sig`, or has changed it. Who asks will ask for the others too,
+ * and set them (posix_spawn does): that is left to the cell for those that are untouched, while
+ * nobody else can change them: this is the only task of the only process that has them.
+ */
+void task_tell_action(struct task *t, int sig, bool changed)
+{
+	struct process *p = t->proc;
+	uint64_t mask = 0, restorer = t->told_restorer;
+
+	if (changed != !!t->told_default)
+		return;
+	mutex_lock(&p->sighand->lock);
+	if (p->nr_threads == 1 && ref_read(&p->sighand->ref) == 1) {
+		mask = t->told_default;
+		for (int i = 1; i < 64; i++)
+			if (i == sig || !changed)
+				mask = (mask & ~(1ull << i)) |
+				       (uint64_t)is_default(signal_action(p, i)) << i;
+		if (changed && signal_action(p, sig)->flags == SA_RESTORER_)
+			restorer = signal_action(p, sig)->restorer;
+	}
+	mutex_unlock(&p->sighand->lock);
+	t->told_default = mask & MAY_TELL;
+	t->told_restorer = restorer;
+	pl_set_default_signals(t->pl, t->told_default, restorer);
+}
+
+/* Before an event is looked at: what the cell was trusted to do itself. The mask is a claim, to
+ * have done what the guest may do. */
+void task_take_actions(struct task *t)
+{
+	uint64_t set = pl_defaulted_signals(t->pl) & t->told_default;
+	struct process *p = t->proc;
+
+	if (!set)
+		return;
+	mutex_lock(&p->sighand->lock);
+	for (int i = 1; i < 64; i++)
+		if (set >> i & 1)
+			signal_set_action(p, i, &(struct l_sigaction){.flags = SA_RESTORER_,
+								      .restorer = t->told_restorer});
+	mutex_unlock(&p->sighand->lock);
+	t->told_default &= ~set;
+	pl_set_default_signals(t->pl, t->told_default, t->told_restorer);
+}
+
+/* Somebody else will have the same actions. */
+void task_untell_actions(struct task *t)
+{
+	if (t->told_default)
+		pl_set_default_signals(t->pl, 0, 0);
+	t->told_default = 0;
+}
+
 /* Another host thread serves the task now: it runs where the task may run (R22). */
 static void tell_affinity(struct task *t)
 {

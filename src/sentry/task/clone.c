@@ -436,6 +436,8 @@ int64_t task_clone(struct task *t, const struct clone_args_k *a)
 		rc = check_limits(t);
 	if (rc)
 		return rc;
+	if (a->flags & CLONE_SIGHAND)
+		task_untell_actions(t);
 	c = task_alloc();
 	if (!c)
 		return -ENOMEM;

@@ -485,6 +485,7 @@ static void switch_space(struct exec *x)
 	mutex_unlock(&tasks_lock);
 	t->pl = x->pl;
 	t->regs_valid = t->regs_dirty = false;
+	t->told_default = 0;
 }
 
 /* When the new program is ready to go: nothing of the old one is in its way. */

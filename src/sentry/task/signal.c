@@ -53,6 +53,18 @@ bool signal_is_ignored(struct process *p, int sig)
 	       (h == (uint64_t)(uintptr_t)SIG_DFL && signal_default_ignored(sig));
 }
 
+void signal_set_action(struct process *p, int sig, const struct l_sigaction *act)
+{
+	struct task *i;
+
+	*signal_action(p, sig) = *act;
+	if (!signal_is_ignored(p, sig))
+		return;
+	signal_flush_mask(&p->shared, SIGBIT(sig));
+	list_for_each(i, &p->threads, thread_link)
+		signal_flush_mask(&i->pending, SIGBIT(sig));
+}
+
 static bool would_ignore(struct task *t, int sig, bool force)
 {
 	uint64_t h;

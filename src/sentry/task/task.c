@@ -298,6 +298,8 @@ static void run_once(struct task *t)
 	__atomic_store_n(&t->state, TASK_KERNEL, __ATOMIC_SEQ_CST);
 	if (rc < 0)
 		ev.kind = PL_EV_GONE;
+	if (unlikely(t->told_default))
+		task_take_actions(t);
 	if (ev.kind != PL_EV_OPFAIL)
 		mm_flights_done(t);
 	if (unlikely(ev.kind == PL_EV_OPFAIL && t->loading)) {

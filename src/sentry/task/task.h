@@ -291,6 +291,7 @@ struct task {
 	const struct nsproxy *told_ns;	/* compared only */
 	uint8_t told_slow;
 	struct mm_batch *mm_batch;	/* o: memory calls that exec collects */
+	uint64_t told_default, told_restorer;	/* o: what the platform knows of actions, cells.c */
 	bool prestarted;		/* o: its creator has let the guest thread go */
 	bool loading;			/* o: exec's memory calls go with the next reply */
 	uint32_t mm_flights;		/* o: memory calls queued behind the last reply (mm/flight.c) */
@@ -341,6 +342,10 @@ struct exec_args {
 };
 must_check int task_exec(struct task *t, const struct exec_args *a);
 
+/* cells.c: the guest has asked for or changed the action of a signal. */
+void task_tell_action(struct task *t, int sig, bool changed);
+/* S held: what rt_sigaction does. */
+void signal_set_action(struct process *p, int sig, const struct l_sigaction *act);
 /* Hooks of struct pl_boot, cells.c. task_no_fast: no system call is answered without the kernel. */
 int task_may_patch(pl_thread_t pl, uint64_t page);
 void task_cell_gone(pl_thread_t pl);

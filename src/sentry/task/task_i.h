@@ -21,6 +21,8 @@ void task_mm_release(struct task *t);
 enum slow { SLOW_TRACED = 1, SLOW_FILTERED = 2, SLOW_CALLS = 4 };
 uint8_t task_slow(const struct task *t);
 void task_tell_ids(struct task *t);
+void task_untell_actions(struct task *t);
+void task_take_actions(struct task *t);
 
 /* exit.c */
 void task_do_exit(struct task *t);		/* runs everything up to zombie or gone */

@@ -381,6 +381,8 @@ fast_try:
 	je 4f
 	cmp $104, %eax
 	je 5f
+	cmp $13, %eax
+	je 6f
 	cmp $108, %eax
 	jne call_slow
 	mov C_EGID(%r11), %r11d
@@ -393,6 +395,46 @@ fast_try:
 	jmp 9f
 4:	mov C_EUID(%r11), %r11d
 	jmp 9f
+	/*
+	 * rt_sigaction of an action that is all zeros: posix_spawn asks for each and sets each to
+	 * SIG_DFL. What is set is noted; the Sentry does it before it looks at the next event.
+	 */
+6:	cmp $8, %r10
+	jne call_slow
+	cmp $63, %edi
+	ja call_slow
+	bt %edi, C_SIGDFL(%r11)
+	jnc call_slow
+	.globl sig_lo
+sig_lo:
+	test %rsi, %rsi
+	jnz 7f
+	movq $0, (%rdx)
+	movq $0, 8(%rdx)
+	movq $0, 16(%rdx)
+	movq $0, 24(%rdx)
+	jmp 8f
+7:	test %rdx, %rdx
+	jnz call_slow
+	cmpq $0, (%rsi)			/* SIG_DFL */
+	jne call_slow
+	cmpq $0x4000000, 8(%rsi)	/* SA_RESTORER alone */
+	jne call_slow
+	cmpq $0, 24(%rsi)
+	jne call_slow
+	mov 16(%rsi), %r11		/* %gs is the context, as compared above */
+	cmp %r11, %gs:C_SIGREST
+	jne sig_fault
+	bts %edi, %gs:C_SIGSET
+	btr %edi, %gs:C_SIGDFL
+	.globl sig_hi
+sig_hi:
+8:	xor %r11d, %r11d
+	jmp 9f
+	.globl sig_fault
+sig_fault:
+	rdgsbase %r11
+	jmp call_slow
 5:	mov C_GID(%r11), %r11d
 9:	mov TRAMP_RET(%rcx), %rcx
 	mov %r11d, %eax

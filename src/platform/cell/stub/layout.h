@@ -124,6 +124,9 @@
 #define C_GID		0x98
 #define C_EGID		0x9c
 #define C_CALL		0xa0		/* nr rdi rsi rdx r10 r8 r9 tramp rsp */
+#define C_SIGDFL	0xe8
+#define C_SIGSET	0xf0
+#define C_SIGREST	0xf8
 #define C_RET		0x120
 
 /* The signal that stops a guest thread. The kernel never sends it. */

@@ -79,6 +79,10 @@ struct cell_ctx {
 	struct {
 		uint64_t nr, rdi, rsi, rdx, r10, r8, r9, tramp, rsp;
 	} call;
+	/* the Sentry's, used with `fast`: bit n: signal n's action is all zeros */
+	uint64_t sig_default;
+	/* the stub's: those that were set to SIG_DFL since, with the Sentry's restorer */
+	uint64_t sig_set, sig_restorer;
 
 	/* written by the Sentry */
 	uint32_t rp_seq __attribute__((aligned(256)));
@@ -101,6 +105,8 @@ static_assert(offsetof(struct cell_ctx, fast) == C_FAST, "layout.h");
 static_assert(offsetof(struct cell_ctx, pid) == C_PID, "layout.h");
 static_assert(offsetof(struct cell_ctx, egid) == C_EGID, "layout.h");
 static_assert(offsetof(struct cell_ctx, call) == C_CALL, "layout.h");
+static_assert(offsetof(struct cell_ctx, sig_default) == C_SIGDFL, "layout.h");
+static_assert(offsetof(struct cell_ctx, sig_restorer) == C_SIGREST, "layout.h");
 static_assert(offsetof(struct cell_ctx, ret) == C_RET, "layout.h");
 
 /* The kernel's struct ucontext, as it lies in a signal frame. */

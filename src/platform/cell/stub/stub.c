@@ -262,6 +262,8 @@ static int fix_up(int sig, uint64_t addr, struct cell_uc *uc, struct cell_ctx *c
 		return 0;
 	if (inside(ip, copy_lo, copy_hi))
 		uc->gregs[G_RIP] = (uint64_t)copy_hi;
+	else if (inside(ip, sig_lo, sig_hi))
+		uc->gregs[G_RIP] = (uint64_t)sig_fault;
 	else if (inside(ip, zero_lo, zero_hi))
 		uc->gregs[G_RIP] = (uint64_t)zero_hi;
 	else if (inside(ip, str_lo, str_hi))

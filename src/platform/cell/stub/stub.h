@@ -5,7 +5,7 @@
 
 /* entry.S */
 extern char stub_handler[], copy_lo[], copy_hi[], zero_lo[], zero_hi[], str_lo[], str_hi[],
-	word_lo[], word_hi[];
+	word_lo[], word_hi[], sig_lo[], sig_hi[], sig_fault[];
 extern char stub_call[], call_published[], call_exit[], go_on[], call_exit_end[], go_raw[],
 	fast_end[];
 extern const uint64_t stub_filter[], stub_filter_end[];
