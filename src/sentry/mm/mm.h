@@ -66,6 +66,7 @@ struct mm {
 	struct args_copy *args;		/* owned, may be NULL */
 	bool mem_open;			/* a: pl_mem_open was done for its space */
 	uint64_t total_vm, locked_vm, data_vm, stack_vm, exec_vm, shared_vm, peak_vm;	/* bytes */
+	uint64_t resident, peak_resident;	/* at most, see vma_resident */
 	uint32_t def_flags;		/* mlockall(MCL_FUTURE) */
 	uint32_t membarrier;		/* a: MEMBARRIER_CMD_REGISTER_* done */
 	bool dumpable, thp_disable;

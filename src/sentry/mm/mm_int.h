@@ -52,6 +52,8 @@ static inline bool vma_is_anon(const struct vma *v)
 {
 	return !v->file;
 }
+/* What of a mapping may be resident at most: the host keeps the pages and does not tell. */
+uint64_t vma_resident(uint32_t flags, uint64_t len);
 /* Private and writable: counted as data and against overcommit. */
 static inline bool vma_flags_data(uint32_t flags)
 {

@@ -136,12 +136,9 @@ void mm_show_maps(struct mm *mm, struct task *reader, struct buf *b)
 
 /* --- smaps --------------------------------------------------------------------------------------------- */
 
-/* What may be resident at most: the host keeps the pages and does not tell. */
 static uint64_t resident(const struct snap *s)
 {
-	if (!(s->flags & MM_PROT_MASK) || (s->flags & VMA_NORESERVE))
-		return 0;
-	return min(s->end - s->start, 64ull << 20);
+	return vma_resident(s->flags, s->end - s->start);
 }
 
 static void add_counts(struct buf *b, uint64_t rss, bool anon, bool shared, uint64_t locked)
@@ -245,5 +242,5 @@ uint64_t mm_rss_shared(struct mm *mm)
 
 uint64_t mm_hiwater(struct mm *mm)
 {
-	return max(mm_rss(mm), 0ul);
+	return READ_ONCE(mm->peak_resident);
 }

@@ -89,6 +89,13 @@ void vma_dead_free(struct vma *dead)
 
 /* --- accounting --------------------------------------------------------------------------- */
 
+uint64_t vma_resident(uint32_t flags, uint64_t len)
+{
+	if (!(flags & MM_PROT_MASK) || (flags & VMA_NORESERVE))
+		return 0;
+	return min(len, 1ull << 30);
+}
+
 static void account(struct mm *mm, uint32_t flags, bool file, uint64_t len, bool add)
 {
 	uint64_t d = add ? len : -len;
@@ -106,6 +113,10 @@ static void account(struct mm *mm, uint32_t flags, bool file, uint64_t len, bool
 		mm->shared_vm += d;
 	if (mm->total_vm > mm->peak_vm)
 		mm->peak_vm = mm->total_vm;
+	d = vma_resident(flags, len);
+	mm->resident += add ? d : -d;
+	if (mm->resident > mm->peak_resident)
+		mm->peak_resident = mm->resident;
 }
 
 static void account_vma(struct mm *mm, const struct vma *v, bool add)

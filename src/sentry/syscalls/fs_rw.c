@@ -135,13 +135,13 @@ static int64_t do_rwv(struct task *t, int fd, uint64_t iov, uint64_t n, int64_t 
 
 	if (!f)
 		return -EBADF;
-	if (!(f->mode & (write ? FMODE_WRITE : FMODE_READ))) {
-		file_put(f);
-		return -EBADF;
-	}
 	if (at != -1 && (f->mode & FMODE_STREAM || !file_ops(f)->llseek)) {
 		file_put(f);
 		return -ESPIPE;
+	}
+	if (!(f->mode & (write ? FMODE_WRITE : FMODE_READ))) {
+		file_put(f);
+		return -EBADF;
 	}
 	if (flags & ~RWF_KNOWN || (flags & (RWF_APPEND | RWF_NOAPPEND)) == (RWF_APPEND | RWF_NOAPPEND)) {
 		file_put(f);

@@ -388,7 +388,7 @@ int64_t sys_ioprio_get(struct task *t, const struct sysargs *a)
 	mutex_lock(&tasks_lock);
 	list_for_each(p, &task_root->processes, all_link) {
 		list_for_each(c, &p->threads, thread_link) {
-			int64_t v = c->ioprio_class << 13 | (c->ioprio_class ? c->ioprio_level : 4);
+			int64_t v = c->ioprio_class << 13 | c->ioprio_level;
 
 			if (prio_match(t, c, ARG_INT(0) - 1, ARG_INT(1)))
 				best = best < 0 ? v : min(best, v);

@@ -6,6 +6,7 @@
 #include "host/time.h"
 #include "lib/fmt.h"
 #include "sentry/core/kheap.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/mm/shmem.h"
 #include "sentry/sysv/sysv.h"
 #include "sentry/task/ns.h"
@@ -144,7 +145,8 @@ int64_t ipc_add_locked(struct task *t, struct sysv *sv, int kind, struct ipc_obj
 	uint32_t i;
 	int r;
 
-	if (tab->used >= tab->max)
+	if (tab->used >= tab->max || (kind == SYSV_SHM && tab->used >= sysctl_get(SYSCTL_shmmni)) ||
+	    (kind == SYSV_MSG && tab->used >= sysctl_get(SYSCTL_msgmni)))
 		return -ENOSPC;
 	if (tab->used == tab->cap && (r = grow(tab)))
 		return r;

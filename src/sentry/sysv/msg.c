@@ -72,7 +72,7 @@ int64_t sys_msgget(struct task *t, const struct sysargs *a)
 	mutex_lock(&sv->lock);
 	r = ipc_get_locked(t, sv, SYSV_MSG, ARG_INT(0), ARG_INT(1), NULL, 0);
 	if (!r && !(q = kc_alloc(&queue_cache)))
-		r = -ENOMEM;
+		r = -ENOSPC;
 	if (!r) {
 		ref_init(&q->ipc.ref, 1);
 		wq_init(&q->ipc.wq);

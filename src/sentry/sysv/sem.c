@@ -89,7 +89,9 @@ int64_t sys_semget(struct task *t, const struct sysargs *a)
 	r = ipc_get_locked(t, sv, SYSV_SEM, key, flags, check_nsems, (uint64_t)n);
 	if (!r && !n)
 		r = -EINVAL;
-	if (!r && (!(s = kc_alloc(&sem_cache)) || !(s->sem = kmalloc_array((size_t)n, sizeof(*s->sem)))))
+	if (!r && !(s = kc_alloc(&sem_cache)))
+		r = -ENOSPC;
+	if (!r && !(s->sem = kmalloc_array((size_t)n, sizeof(*s->sem))))
 		r = -ENOMEM;
 	if (!r) {
 		ref_init(&s->ipc.ref, 1);

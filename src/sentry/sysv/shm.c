@@ -106,7 +106,7 @@ static int shm_new(struct task *t, uint64_t size, struct shm **out)
 		return -EINVAL;
 	s = kc_alloc(&shm_cache);
 	if (!s)
-		return -ENOMEM;
+		return -ENOSPC;
 	r = shmem_create(t, "SYSV", len, &s->file);
 	if (r) {
 		kc_free(&shm_cache, s);

@@ -550,6 +550,8 @@ static int64_t tcp_recv(struct sock *s, struct uio *u, struct sockmsg *m, int fl
 {
 	int64_t r;
 
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN;		/* nothing is ever queued there */
 	if (READ_ONCE(s->state) == ST_LISTEN)
 		return -ENOTCONN;
 	if (flags & MSG_OOB)
