@@ -12,6 +12,9 @@ must_check int boot_mounts(const struct boot_spec *s, const struct cred *cred, s
 /* standins.c: a sudoers file where the view hides the host's, and the sandbox's own name in hosts. */
 void boot_stand_ins(const struct path *root, const char *hostname);
 
+/* settle.c: what goes back to the host when the work is done. */
+must_check int settle_init(void);
+
 /* control.c: the socket to the launcher. */
 void control_open(int hfd);
 /* Sends CTL_ERROR and ends the process with 125. */

@@ -89,6 +89,7 @@ static void start_kernel(void)
 	memcpy(&seed, spec.seed, sizeof(seed));
 	STEP("task tables", task_root_init(seed, spec.limits.pids, spec.hostname));
 	STEP("timers", ktimer_start());
+	STEP("what is given back", settle_init());
 	STEP("file systems", vfs_init());
 	STEP("memory files", tmpfs_init());
 	STEP("device nodes", fs_types_init());

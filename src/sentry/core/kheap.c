@@ -249,7 +249,7 @@ static void *take_fresh(struct kc_state *s, struct slot_meta **m)
 static void poison_check(const unsigned char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		BUG_ON(p[i] != POISON);		/* written after it was freed */
+		BUG_ON(p[i] != POISON && p[i]);	/* written after it was freed; 0: trimmed */
 }
 #endif
 
@@ -355,4 +355,53 @@ uint64_t kc_live(const struct kcache *c)
 	const struct kc_state *s = __atomic_load_n(&c->state, __ATOMIC_ACQUIRE);
 
 	return s ? __atomic_load_n(&s->live, __ATOMIC_RELAXED) : 0;
+}
+
+/* --- what is free goes back ------------------------------------------------------------------- */
+
+static uint64_t give_back(const struct kc_state *s, const struct chunk *ch, uint32_t from, uint32_t to)
+{
+	uint64_t lo = page_round((uint64_t)(uintptr_t)slot_addr(s, ch, from));
+	uint64_t hi = (uint64_t)(uintptr_t)slot_addr(s, ch, to) & PAGE_MASK;
+
+	if (lo >= hi || h_madvise((void *)(uintptr_t)lo, hi - lo, MADV_DONTNEED))
+		return 0;
+	return (hi - lo) / PAGE_SIZE;
+}
+
+static uint64_t trim_chunk(const struct kc_state *s, const struct chunk *ch)
+{
+	uint64_t pages = 0;
+	uint32_t from = 0;
+
+	for (uint32_t i = 0; i <= ch->slots; i++) {
+		if (i < ch->slots && !(meta_at(ch, i)->gen & 1))
+			continue;
+		if (i > from)
+			pages += give_back(s, ch, from, i);
+		from = i + 1;
+	}
+	return pages;
+}
+
+uint64_t kheap_trim(void)
+{
+	struct kheap_root *r = kheap_root;
+	uint64_t pages = 0;
+	uint32_t n;
+
+	mutex_lock(&r->lock);
+	n = r->nchunks;		/* those are complete */
+	mutex_unlock(&r->lock);
+	for (uint32_t i = 0; i < n; i++) {
+		struct chunk *ch = chunk_at(i);
+		struct kc_state *s = &r->caches[ch->cache];
+
+		if (s->size >= BIG_SLOT)
+			continue;	/* they went back when they were freed */
+		mutex_lock(&s->lock);
+		pages += trim_chunk(s, ch);
+		mutex_unlock(&s->lock);
+	}
+	return pages;
 }

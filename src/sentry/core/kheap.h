@@ -40,6 +40,8 @@ void *kc_alloc(struct kcache *c) must_check;
 void kc_free(struct kcache *c, void *obj);	/* NULL is accepted */
 /* Generation of the slot of a live or freed object: differs after each free. */
 uint32_t kc_generation(struct kcache *c, const void *obj);
+/* Gives pages that hold nothing but free slots back to the host; how many. */
+uint64_t kheap_trim(void);
 /* Live objects of this cache (tests, /proc/slabinfo). */
 uint64_t kc_live(const struct kcache *c);
 

@@ -64,6 +64,8 @@ struct mm *mm_get(struct mm *mm)
 	return mm;
 }
 
+void (*mm_ended)(void);
+
 static void drop_layout(struct mm *mm)
 {
 	struct vma *dead = NULL, *v;
@@ -84,6 +86,8 @@ void mm_put(struct mm *mm)
 	if (!mm || !ref_put(&mm->ref))
 		return;
 	drop_layout(mm);
+	if (mm_ended)
+		mm_ended();
 	if (mm->args && ref_put(&mm->args->ref))
 		kfree(mm->args);
 	wq_destroy(&mm->flight_wq);

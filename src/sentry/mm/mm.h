@@ -91,6 +91,7 @@ must_check int mm_fork_begin(struct task *t, struct mm **child);
 void mm_fork_end(struct task *t, struct mm *child, bool ok);
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm);
+extern void (*mm_ended)(void);	/* an address space is gone; set at the start */
 void mm_users_put(struct mm *mm);	/* a task leaves: the last one drops all vmas and files */
 
 /* --- calls ---- (current task t; address or negative errno) */

@@ -15,6 +15,7 @@ enum ktimer_kind {
 	KT_TIMERFD,		/* owner: the timerfd */
 	KT_ITIMER_REAL,		/* owner: struct process */
 	KT_CPU,			/* owner: struct process: CPU-time limits and timers */
+	KT_SETTLE,		/* owner: what the sandbox gives back when idle */
 	KT_KINDS
 };
 

@@ -179,7 +179,7 @@ static void d_free(struct dentry *d)
 static struct dentry *d_kill_locked(struct dentry *d)
 {
 	DEBUG_ASSERT(d_ref(d) == 0 && list_empty(&d->children));
-	list_del(&d->hash_link);
+	htab_del(&dc->hash, &d->hash_link, link_hash, kc_live(&dentry_cache));
 	list_del(&d->siblings);
 	if (!list_empty(&d->lru)) {
 		list_del(&d->lru);
@@ -260,6 +260,19 @@ uint64_t dcache_shrink(unsigned n)
 	}
 	trimming = false;
 	return done;
+}
+
+uint64_t dcache_trim(uint32_t keep)
+{
+	uint64_t done = 0;
+
+	for (;;) {
+		uint32_t n = READ_ONCE(dc->nr_unused);
+		uint64_t got = n > keep ? dcache_shrink(min(n - keep, 4096u)) : 0;
+		if (!got)
+			return done;
+		done += got;
+	}
 }
 
 void dcache_relieve(void)

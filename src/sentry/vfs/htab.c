@@ -20,9 +20,9 @@ void htab_fini(struct htab *t)
 }
 
 /* Without memory the chains just get longer. */
-static void grow(struct htab *t, htab_hash_fn *hash_of)
+static void resize(struct htab *t, uint32_t n, htab_hash_fn *hash_of)
 {
-	struct htab to = {.n = t->n * 4};
+	struct htab to = {.n = n};
 
 	to.b = kmalloc_array(to.n, sizeof(*to.b));
 	if (!to.b)
@@ -42,6 +42,13 @@ static void grow(struct htab *t, htab_hash_fn *hash_of)
 void htab_add(struct htab *t, struct list *link, htab_hash_fn *hash_of, uint64_t live)
 {
 	if (unlikely(live > 2 * (uint64_t)t->n) && t->n < HTAB_LAST)
-		grow(t, hash_of);
+		resize(t, t->n * 4, hash_of);
 	list_add(htab_bucket(t, hash_of(link)), link);
+}
+
+void htab_del(struct htab *t, struct list *link, htab_hash_fn *hash_of, uint64_t live)
+{
+	list_del(link);
+	if (unlikely(live * 16 < t->n) && t->n > HTAB_FIRST)
+		resize(t, t->n / 4, hash_of);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A hash table of embedded links that starts as one page and grows with what it holds: an idle
+ * A hash table of embedded links that starts as one page and has the size of what it holds: an idle
  * sandbox has hundreds of objects, a build tens of thousands. The owner's lock covers every call.
  */
 #include "lib/list.h"
@@ -17,6 +17,9 @@ must_check int htab_init(struct htab *t);
 void htab_fini(struct htab *t);
 /* Adds at the front; `live` is about how many objects there are. */
 void htab_add(struct htab *t, struct list *link, htab_hash_fn *hash_of, uint64_t live);
+
+/* Harmless on what was not added. */
+void htab_del(struct htab *t, struct list *link, htab_hash_fn *hash_of, uint64_t live);
 
 static inline struct list *htab_bucket(struct htab *t, uint32_t hash)
 {

@@ -332,6 +332,8 @@ void dentry_put(struct dentry *d);
 must_check int dentry_lookup(struct dentry *dir, const char *name, size_t len, struct dentry **out);
 /* Drops cached children (a file system saw that they are stale). */
 void dentry_invalidate(struct dentry *d);
+/* Forgets unused names but the `keep` newest; how many. May call the Gofer: no locks. */
+uint64_t dcache_trim(uint32_t keep);
 /* Unhashes d itself: the next lookup asks the file system again. */
 void dentry_drop(struct dentry *d);
 /* An unhashed dentry of its own around an inode (consumed): anonymous files, layers. */

@@ -232,7 +232,7 @@ void gofer_destroy(struct inode *i)
 	struct gofer_super *gs = gofer_sb(i);
 
 	mutex_lock(&gs->lock);
-	list_del(&g->hash_link);
+	htab_del(&gs->table, &g->hash_link, link_hash, kc_live(&gofer_inode_cache));
 	mutex_unlock(&gs->lock);
 	for (unsigned k = 0; k < DESC_KINDS; k++)
 		hh_close(g->desc[k].h);

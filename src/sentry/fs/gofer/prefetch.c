@@ -34,6 +34,7 @@ struct name {
 struct prefetch {
 	struct stamp s;
 	uint32_t n, left;	/* names; those not P_DONE */
+	uint32_t fetched;	/* those P_FETCHED */
 	uint32_t window;
 	struct name *names;	/* owned, sorted by bytes */
 	uint8_t *text;		/* owned */
@@ -239,7 +240,7 @@ static void fetch_from(struct gofer_inode *dir, struct prefetch *p, uint32_t fir
 		else if (!status)
 			rc = gofer_node(&c, dir->inode.sb, &nm->inode);
 		if (!rc && !status) {
-			nm->state = P_FETCHED;
+			nm->state = P_FETCHED, p->fetched++;
 		} else {
 			nm->state = P_DONE;
 			p->left--;
@@ -277,7 +278,9 @@ int prefetch_lookup(struct gofer_inode *dir, const char *name, size_t len, struc
 		return 0;
 	*out = steal(nm->inode);
 	nm->state = P_DONE;
-	if (!--p->left)
+	p->fetched--;
+	/* At the last name the pass is over; what was known before it has not been asked for. */
+	if (!--p->left || (!p->fetched && at + 1 == p->n))
 		prefetch_drop(dir);
 	return 1;
 }

@@ -129,7 +129,7 @@ void overlay_node_gone(struct tnode *n)
 	struct tlower *l = steal(n->low);
 
 	mutex_lock(&ov->lock);
-	list_del(&l->hash_link);
+	htab_del(&ov->hash, &l->hash_link, link_hash, tnode_live());
 	mutex_unlock(&ov->lock);
 	for (uint32_t i = 0; i < l->n; i++)
 		inode_put(l->inode[i]);
