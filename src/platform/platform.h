@@ -223,6 +223,13 @@ must_check int pl_atomic32(pl_thread_t t, enum pl_atomic op, uint64_t addr, uint
 must_check bool pl_leave_words(pl_thread_t t, uint64_t head, uint64_t tid);
 /* The stopped thread t opens its space's memory for the two calls below (once per space). [stub] */
 must_check int pl_mem_open(pl_thread_t t);
+/* The same for what the host counts of the space's memory. [stub] */
+must_check int pl_stat_open(pl_thread_t t);
+struct pl_mem_stat {
+	uint64_t rss, anon, file, shmem, hiwater;	/* bytes; hiwater since the cell began */
+};
+/* -ENXIO before pl_stat_open. No thread needed. */
+must_check int pl_space_stat(pl_space_t s, struct pl_mem_stat *out);
 /* Another space's memory through the descriptor its cell opened on itself; no thread needed.
  * Ignores page protection: the caller has checked the range against the layout. -ENXIO before
  * pl_mem_open. */

@@ -122,7 +122,7 @@ class CellRule:
         if nr == 9:
             return args[0] >= self.at['CELL_MIN'] and args[3] & 0x10
         if nr == 257:
-            return args[1] == self.at['CELL_STR_MEM'] and args[0] == self.at['CELL_FD_PROC']
+            return args[1] in (self.at['CELL_STR_MEM'], self.at['CELL_STR_STATUS']) and args[0] == self.at['CELL_FD_PROC']
         if nr == 302:
             return args[0] in (0, ) and args[1] == 2
         if nr in (10, 11, 25, 26, 28):

@@ -260,7 +260,7 @@ int spc_new(struct pl_spc **out)
 	memset(s, 0, sizeof(*s));
 	s->gen = gen;
 	s->ctx_hfd = -1;
-	s->mem_hfd = -1;
+	s->mem_hfd = s->stat_hfd = -1;
 	s->used = true;
 	mutex_unlock(&pl.lock);
 	r = ctx_memfd(s);

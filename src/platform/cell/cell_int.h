@@ -131,6 +131,7 @@ struct pl_spc {
 	uint32_t pool_next;	/* L: index + 1 */
 	uint64_t slot_map[CELL_CTX_MAX / 64];	/* L */
 	uint64_t lent_map[LENT_WORDS];	/* L: bit n = descriptor CELL_FD_LENT + n */
+	int stat_hfd;		/* what the host counts of it, the same */
 	int mem_hfd;		/* its memory as its cell opened it, -1 = not open */
 	uint64_t cpu_base;	/* CPU time of its former users */
 	uint64_t cpu_last;	/* a */

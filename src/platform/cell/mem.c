@@ -16,7 +16,9 @@ void mem_close(struct pl_spc *s)
 {
 	if (s->mem_hfd >= 0)
 		h_close(s->mem_hfd);
-	s->mem_hfd = -1;
+	if (s->stat_hfd >= 0)
+		h_close(s->stat_hfd);
+	s->mem_hfd = s->stat_hfd = -1;
 }
 
 /* One ordered call with its result; -EIO when it was refused or failed. */
@@ -58,10 +60,10 @@ static void fill_message(struct pl_thr *t, int32_t fd)
 	m[17] = 1;
 }
 
-int pl_mem_open(pl_thread_t id)
+/* The cell opens one of its own files below /proc and hands it over: the path is in its text. */
+static int fetch(struct pl_thr *t, uint64_t path, uint32_t flags, int *out)
 {
-	struct pl_thr *t = thr_of(id);
-	uint64_t open_a[6] = {CELL_FD_PROC, CELL_STR_MEM, O_RDWR | O_CLOEXEC};
+	uint64_t open_a[6] = {CELL_FD_PROC, path, flags};
 	uint64_t send_a[6] = {0}, close_a[6] = {0};
 	int pair[2], got = -1, r;
 	unsigned count = 0;
@@ -69,10 +71,6 @@ int pl_mem_open(pl_thread_t id)
 	uint16_t num;
 	char byte;
 
-	if (!t)
-		return -ESRCH;
-	if (t->s->mem_hfd >= 0)
-		return 0;
 	if (t->nqueue && queue_run(t))
 		return -ESRCH;
 	if (t->nput && stub_run(t, 0) < 0)	/* the window is needed */
@@ -101,7 +99,58 @@ int pl_mem_open(pl_thread_t id)
 	h_close(pair[1]);
 	if (count != 1)
 		return -EIO;
-	t->s->mem_hfd = got;
+	*out = got;
+	return 0;
+}
+
+int pl_mem_open(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (!t)
+		return -ESRCH;
+	return t->s->mem_hfd >= 0 ? 0 : fetch(t, CELL_STR_MEM, O_RDWR | O_CLOEXEC, &t->s->mem_hfd);
+}
+
+int pl_stat_open(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (!t)
+		return -ESRCH;
+	return t->s->stat_hfd >= 0 ? 0 : fetch(t, CELL_STR_STATUS, O_RDONLY | O_CLOEXEC, &t->s->stat_hfd);
+}
+
+/* The number behind `name` in a text of lines "Name:\t  123 kB", in bytes. */
+static uint64_t field(const char *text, const char *name)
+{
+	const char *p = strstr(text, name);
+	uint64_t v = 0;
+
+	if (!p)
+		return 0;
+	for (p += strlen(name); *p == ':' || *p == '\t' || *p == ' '; p++)
+		;
+	for (; *p >= '0' && *p <= '9' && v < UINT64_MAX / 100000; p++)
+		v = v * 10 + (uint64_t)(*p - '0');
+	return v * 1024;
+}
+
+int pl_space_stat(pl_space_t id, struct pl_mem_stat *out)
+{
+	struct pl_spc *s = spc_of(id);
+	char text[1800];		/* the lines that count stand at the beginning */
+	int64_t n;
+
+	if (!s || s->stat_hfd < 0)
+		return s ? -ENXIO : -ESRCH;
+	n = h_pread(s->stat_hfd, text, sizeof(text) - 1, 0);
+	if (n <= 0)
+		return -ESRCH;
+	text[n] = 0;
+	*out = (struct pl_mem_stat){.hiwater = field(text, "VmHWM"), .rss = field(text, "VmRSS"),
+				    .anon = field(text, "RssAnon"), .file = field(text, "RssFile"),
+				    .shmem = field(text, "RssShmem")};
 	return 0;
 }
 

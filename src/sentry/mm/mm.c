@@ -91,6 +91,8 @@ void mm_put(struct mm *mm)
 	if (mm->args && ref_put(&mm->args->ref))
 		kfree(mm->args);
 	wq_destroy(&mm->flight_wq);
+	if (mm->stat_open)
+		__atomic_fetch_sub(&mm_stats_open, 1, __ATOMIC_RELAXED);
 	kc_free(&mm_cache, mm);
 }
 

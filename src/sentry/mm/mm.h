@@ -65,6 +65,7 @@ struct mm {
 	struct file *exe;		/* owned */
 	struct args_copy *args;		/* owned, may be NULL */
 	bool mem_open;			/* a: pl_mem_open was done for its space */
+	bool stat_open;			/* a: and pl_stat_open */
 	uint64_t total_vm, locked_vm, data_vm, stack_vm, exec_vm, shared_vm, peak_vm;	/* bytes */
 	uint64_t resident, peak_resident;	/* at most, see vma_resident */
 	uint32_t def_flags;		/* mlockall(MCL_FUTURE) */
@@ -149,7 +150,10 @@ bool mm_has_shared(struct mm *mm);
 bool mm_range_ok(struct mm *mm, uint64_t addr, uint64_t len, uint32_t need /* VMA_READ... */);
 void mm_show_maps(struct mm *mm, struct task *reader, struct buf *b);
 void mm_show_smaps(struct mm *mm, struct task *reader, struct buf *b, bool rollup);
-uint64_t mm_rss(struct mm *mm);		/* resident bytes, an estimate where the host tells none */
+/* The host's counts where task_stat_try has asked for them, else an estimate. */
+void mm_stat(struct mm *mm, struct pl_mem_stat *st);
+extern uint32_t mm_stats_open;		/* a: address spaces with stat_open */
+uint64_t mm_rss(struct mm *mm);		/* resident bytes */
 uint64_t mm_rss_shared(struct mm *mm);	/* of them file pages */
 uint64_t mm_hiwater(struct mm *mm);
 /* The object identity of a shared futex key: inode and offset for shared file maps, (mm, addr)

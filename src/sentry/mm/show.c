@@ -207,6 +207,9 @@ void mm_show_smaps(struct mm *mm, struct task *reader, struct buf *b, bool rollu
 			file_put(s.file);
 	}
 	if (rollup) {
+		struct pl_mem_stat st;
+		mm_stat(mm, &st);
+		rss = st.rss;
 		buf_fmt(b, "%08lx-%08lx ---p 00000000 00:00 0 ", first, last);
 		while (!b->oom && b->len < 73)
 			buf_addc(b, ' ');
@@ -215,32 +218,52 @@ void mm_show_smaps(struct mm *mm, struct task *reader, struct buf *b, bool rollu
 	}
 }
 
-static uint64_t sum_resident(struct mm *mm, bool files_only)
+/* Without the host's count: what may be resident at most. */
+static void estimate(struct mm *mm, struct pl_mem_stat *st)
 {
-	uint64_t n = 0;
 	struct vma *v;
 
+	*st = (struct pl_mem_stat){.rss = 0};
 	mutex_lock(&mm->lock);
 	for (v = vma_first_locked(mm); v; v = vma_next(v)) {
 		const struct snap s = {.start = v->start, .end = v->end, .flags = v->flags};
-		if (!files_only || v->file)
-			n += resident(&s);
+		*(v->file ? &st->file : &st->anon) += resident(&s);
 	}
 	mutex_unlock(&mm->lock);
-	return n;
+	st->rss = st->anon + st->file;
+	st->hiwater = max(st->rss, READ_ONCE(mm->peak_resident));
+}
+
+uint32_t mm_stats_open;
+
+void mm_stat(struct mm *mm, struct pl_mem_stat *st)
+{
+	if (!__atomic_load_n(&mm->stat_open, __ATOMIC_ACQUIRE) || pl_space_stat(mm->space, st))
+		estimate(mm, st);
+	/* a cell may have seen better days under another program */
+	st->hiwater = max(st->rss, min(st->hiwater, mm->peak_vm));
 }
 
 uint64_t mm_rss(struct mm *mm)
 {
-	return sum_resident(mm, false);
+	struct pl_mem_stat st;
+
+	mm_stat(mm, &st);
+	return st.rss;
 }
 
 uint64_t mm_rss_shared(struct mm *mm)
 {
-	return sum_resident(mm, true);
+	struct pl_mem_stat st;
+
+	mm_stat(mm, &st);
+	return st.file + st.shmem;
 }
 
 uint64_t mm_hiwater(struct mm *mm)
 {
-	return READ_ONCE(mm->peak_resident);
+	struct pl_mem_stat st;
+
+	mm_stat(mm, &st);
+	return st.hiwater;
 }

@@ -361,6 +361,8 @@ int64_t sys_getrusage(struct task *t, const struct sysargs *a)
 		return -EINVAL;
 	}
 	if (ARG_INT(0) >= 0 && t->mm)
+		task_stat_try(t, t);
+	if (ARG_INT(0) >= 0 && t->mm)
 		u.maxrss = max(u.maxrss, mm_hiwater(t->mm));
 	fill_rusage(&ru, &u);
 	return put_user(t, UADDR(a->a[1]), ru);

@@ -82,12 +82,16 @@ void vfork_release(struct task *t)
 	}
 }
 
+#define COUNT_BYTES (48ull << 20)	/* the host's count is worth an order at exit */
+
 /* True when the space is still to be ended. */
 static bool exit_mm(struct task *t, struct mm *mm, pl_thread_t pl)
 {
 	bool last = false;
 
 	if (mm) {
+		if (mm->data_vm > COUNT_BYTES && !t->gone)
+			task_stat_try(t, t);
 		t->usage.maxrss = max(t->usage.maxrss, mm_hiwater(mm));
 		/* The host takes the faults: each resident page was one at least. */
 		t->usage.minflt = max(t->usage.minflt, t->usage.maxrss / PAGE_SIZE);

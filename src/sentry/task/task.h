@@ -275,7 +275,7 @@ struct task {
 	bool regs_valid, regs_dirty, keep_result, gone, exiting, started;
 	bool dead_thread;		/* T: it has run its last; a zombie if it is a leader or traced */
 	bool dead_reported;		/* T: released, in no structure any more */
-	bool mem_wanted;		/* a: somebody waits for task_serve_mem */
+	uint8_t mem_wanted;		/* a: what somebody waits for; memopen.c */
 	bool exec_nproc_check;		/* set*uid went over RLIMIT_NPROC: execve shall fail */
 	bool vfork_wait;		/* T: waits until the vfork child has released it */
 	uint64_t set_child_tid;		/* o: CLONE_CHILD_SETTID, stored by the child */
@@ -368,6 +368,8 @@ struct mm *task_mm_get(struct task *t);
 must_check int task_mem_open(struct task *t, struct task *o);
 /* The same if it costs o nothing: it is t's own, or asleep in a call. */
 void task_mem_try(struct task *t, struct task *o);
+/* The host's count of o's memory (mm_stat), if that disturbs nobody. */
+void task_stat_try(struct task *t, struct task *o);
 struct fsctx *task_fs_get(struct task *t);
 struct nsproxy *task_ns_get(struct task *t);
 /* Walks for /proc: the leader of the process (a thread of t's process) whose number follows `after`. */

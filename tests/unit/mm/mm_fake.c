@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A platform without guests, and the few parts of tasks and files that the layout needs. */
 #include "mm/mm_fake.h"
+#include <errno.h>
 #include <string.h>
 
 _Thread_local struct task *current;
@@ -166,4 +167,10 @@ int fake_task_init(void)
 	fake_task.cred = &fake_cred;
 	current = &fake_task;
 	return mm_create((pl_space_t){1}, &fake_task.mm);
+}
+
+int pl_space_stat(pl_space_t s, struct pl_mem_stat *out)
+{
+	(void)s, (void)out;
+	return -ENXIO;
 }

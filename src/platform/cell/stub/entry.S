@@ -44,6 +44,8 @@ sites:
 	.short STRICT_INSNS
 	.balign 8
 	.quad strict_filter
+	.org CELL_STR_STATUS - CELL_SITES, 0xcc
+	.asciz "self/status"
 	.org CELL_PATCHED - CELL_SITES, 0xcc
 	jmp stub_call
 	.org CELL_RAW_DONE - CELL_SITES, 0xcc

@@ -243,8 +243,10 @@ f_priv:
 	jeq 257, f_open
 	jeq 46, f_notify		/* sendmsg */
 	ret_ TRAP
-f_open:	ld ARG(1)			/* openat: one name, in our text */
+f_open:	ld ARG(1)			/* openat: two names, in our text */
+	jeq CELL_STR_STATUS, f_high
 	jne CELL_STR_MEM, f_trap5
+f_high:
 	ld ARG(1)+HI
 	jeq 0, f_notify
 f_trap5: ret_ TRAP

@@ -58,7 +58,7 @@
 
 /* Descriptors in a cell: the context memfd, /proc, the boot socket; numbers lent to one ordered call each. */
 #define CELL_FD_CTX	3
-#define CELL_FD_PROC	4		/* the host's /proc, for self/mem only */
+#define CELL_FD_PROC	4		/* the host's /proc, for self/mem and self/status only */
 #define CELL_FD_BOOT	5
 #define CELL_FD_SITES	6		/* tables of patched sites, until boot is over */
 #define CELL_FD_EXE	7
@@ -79,6 +79,7 @@
 #define IP_GATE		(CELL_SITES + 0x92)
 #define IP_DIE		(CELL_SITES + 0xa2)
 #define CELL_STR_MEM	(CELL_SITES + 0xb0)	/* "self/mem" */
+#define CELL_STR_STATUS	(CELL_SITES + 0xe0)	/* "self/status" */
 #define IP_NATIVE	(CELL_SITES + 0xc2)
 #define CELL_SLOTS_END	(CELL_SITES + 0xd0)
 #define CELL_STRICT	(CELL_SITES + 0xd0)	/* struct sock_fprog of the strict filter */

@@ -105,6 +105,7 @@ static int smaps_show(const struct pseudo_ctx *c, struct buf *b, bool rollup)
 	struct mm *mm = proc_mm_get(c);
 	if (!mm)
 		return rollup ? -ESRCH : 0;
+	task_stat_try(c->reader, c->task);
 	mm_show_smaps(mm, c->reader, b, rollup);
 	mm_put(mm);
 	return 0;

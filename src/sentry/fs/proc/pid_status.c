@@ -163,6 +163,8 @@ int proc_pid_stat(const struct pseudo_ctx *c, struct buf *b)
 	bool whole = !c->pi->thread;
 	bool may = task_may_ptrace(c->reader, t, 1) == 0;
 
+	task_stat_try(c->reader, t);
+
 	signal_sets(t, &s);
 	family_of(c, &f);
 	if (whole)
@@ -208,6 +210,7 @@ int proc_pid_stat(const struct pseudo_ctx *c, struct buf *b)
 
 int proc_pid_statm(const struct pseudo_ctx *c, struct buf *b)
 {
+	task_stat_try(c->reader, c->task);
 	struct mm *mm = proc_mm_get(c);
 
 	if (!mm) {
@@ -259,13 +262,15 @@ static void status_pids(const struct pseudo_ctx *c, struct buf *b)
 
 static void status_memory(struct mm *mm, struct buf *b)
 {
-	uint64_t rss = mm_rss(mm), shared = mm_rss_shared(mm);
+	struct pl_mem_stat st;
+
+	mm_stat(mm, &st);
 	struct { const char *name; uint64_t bytes; } rows[] = {
 		{"VmPeak", mm->peak_vm}, {"VmSize", mm->total_vm}, {"VmLck", mm->locked_vm}, {"VmPin", 0},
-		{"VmHWM", max(rss, mm_hiwater(mm))}, {"VmRSS", rss},
-		{"RssAnon", rss - min(shared, rss)}, {"RssFile", min(shared, rss)}, {"RssShmem", 0},
+		{"VmHWM", st.hiwater}, {"VmRSS", st.rss},
+		{"RssAnon", st.anon}, {"RssFile", st.file}, {"RssShmem", st.shmem},
 		{"VmData", mm->data_vm}, {"VmStk", mm->stack_vm},
-		{"VmExe", mm->end_code - mm->start_code}, {"VmLib", mm->exec_vm}, {"VmPTE", rss / 512},
+		{"VmExe", mm->end_code - mm->start_code}, {"VmLib", mm->exec_vm}, {"VmPTE", st.rss / 512},
 		{"VmSwap", 0}, {"HugetlbPages", 0},
 	};
 
@@ -281,6 +286,7 @@ int proc_pid_status(const struct pseudo_ctx *c, struct buf *b)
 	struct sig_sets s;
 	struct family f;
 
+	task_stat_try(c->reader, t);
 	signal_sets(t, &s);
 	family_of(c, &f);
 	buf_fmt(b, "Name:\t");
