@@ -113,7 +113,7 @@ static bool use_landlock(const struct root_spec *roots, unsigned n)
 
 static int limits(void)
 {
-	struct rlimit lim, core = {1, 1};	/* 1 also stops handlers behind a pipe */
+	struct rlimit lim;
 	int rc = h_prlimit(0, RLIMIT_NOFILE, NULL, &lim);
 
 	if (rc)
@@ -121,7 +121,7 @@ static int limits(void)
 	lim.rlim_cur = lim.rlim_max;
 	rc = h_prlimit(0, RLIMIT_NOFILE, &lim, NULL);
 	if (!rc)
-		rc = h_prlimit(0, RLIMIT_CORE, &core, NULL);
+		rc = h_no_cores();
 	if (!rc)
 		rc = h_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	return rc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Host processes: ids, signals, limits, isolation. All return -errno. */
+#include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -72,6 +73,16 @@ static inline must_check int h_prlimit(int pid, int which, const struct rlimit *
 			struct rlimit *old)
 {
 	return (int)h_sys4(SYS_prlimit64, pid, which, set, old);
+}
+
+/* No core dumps: a limit of 1 also stops handlers behind a pipe. Below a hard limit of 0 that cannot
+ * be had (EPERM), and nothing is written either. */
+static inline must_check int h_no_cores(void)
+{
+	const struct rlimit core = {1, 1};
+	int rc = h_prlimit(0, RLIMIT_CORE, &core, NULL);
+
+	return rc == -EPERM ? 0 : rc;
 }
 static inline must_check int h_sched_setaffinity(int tid, size_t n, const void *mask)
 {

@@ -58,7 +58,6 @@ static bool is_named(const struct boot_fds *f, int hfd)
 
 int isolate_early(const struct boot_spec *s)
 {
-	const struct rlimit core = {1, 1};	/* 1 also stops handlers behind a pipe */
 	int rc;
 
 	for (int hfd = 3; hfd < 64; hfd++)
@@ -69,7 +68,7 @@ int isolate_early(const struct boot_spec *s)
 			(void)h_close(hfd);
 	rc = catch_crashes();
 	if (!rc)
-		rc = h_prlimit(0, RLIMIT_CORE, &core, NULL);
+		rc = h_no_cores();
 	if (!rc)
 		rc = h_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (!rc)

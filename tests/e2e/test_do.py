@@ -27,6 +27,13 @@ def test_status(brig, script, status):
     do(brig, "--", "sh", "-c", script, status=status)
 
 
+@pytest.mark.parametrize("limit", ["-c 0", "-n 1024", "-s 1024"])
+def test_starts_below_hard_limits(brig, limit):
+    p = subprocess.run(["sh", "-c", f'ulimit {limit} && exec "$0" do -- echo hi', brig], cwd="/usr",
+                       capture_output=True, text=True, check=False, timeout=60)
+    assert (p.returncode, p.stdout) == (0, "hi\n"), p.stderr
+
+
 def test_not_found(brig):
     p = do(brig, "no-such-program", status=127)
     assert "no-such-program" in p.stderr
