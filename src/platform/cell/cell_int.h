@@ -124,7 +124,7 @@ struct pl_spc {
 	struct {
 		uint64_t ip;
 		uint32_t n;
-	} hits[32];		/* a: traps of late, by address; a count lost does no harm */
+	} hits[64];		/* a: traps of late, by address; a count lost does no harm */
 	uint32_t nhost;		/* L: host threads, counted by the notary: a fact, not a claim */
 	uint32_t nparked;	/* L */
 	bool lent_ever;		/* L: files were lent to it or inherited since it was empty */

@@ -254,19 +254,22 @@ void site_leave(struct pl_spc *s)
 	__atomic_sub_fetch(&s->nrunning, 1, __ATOMIC_SEQ_CST);
 }
 
-static bool patch_alone(struct pl_thr *t)
+/* 1: patched, 0: not to be patched, -EAGAIN: another thread is in guest code. */
+static int patch_alone(struct pl_thr *t)
 {
 	struct pl_spc *s = t->s;
 	uint32_t free = 0;
-	bool ok;
+	int r = -EAGAIN;
 
-	if (!__atomic_compare_exchange_n(&s->patching, &free, 1, false, __ATOMIC_SEQ_CST,
+	if (__atomic_load_n(&s->nrunning, __ATOMIC_RELAXED) ||
+	    !__atomic_compare_exchange_n(&s->patching, &free, 1, false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_SEQ_CST))
-		return false;
-	ok = !__atomic_load_n(&s->nrunning, __ATOMIC_SEQ_CST) && patch(t);
+		return r;
+	if (!__atomic_load_n(&s->nrunning, __ATOMIC_SEQ_CST))
+		r = patch(t);
 	__atomic_store_n(&s->patching, 0, __ATOMIC_SEQ_CST);
 	(void)h_futex_wake(&s->patching, INT32_MAX);
-	return ok;
+	return r;
 }
 
 /* Futexes are mostly the host's; the others need all registers, which a trap brings at once. */
@@ -281,7 +284,8 @@ void site_consider(struct pl_thr *t)
 	uint32_t nr = (uint32_t)t->regs.rax;
 	struct l_regs regs = t->regs;
 	uint64_t ip = t->regs.rip;
-	uint32_t h = (uint32_t)(ip ^ ip >> 7) % array_size(t->s->hits), n = 0;
+	uint32_t h = (uint32_t)(ip * 0x9e3779b97f4a7c15ull >> 32) % array_size(t->s->hits), n = 0;
+	int r;
 
 	if (pl.boot.no_patch || pl.boot.hardened || !pl.boot.may_patch || ip < CELL_MIN ||
 	    !worth_it(nr))
@@ -294,8 +298,11 @@ void site_consider(struct pl_thr *t)
 	/* the fourth time, and then ever more rarely */
 	if (n < 4 || n & (n - 1))
 		return;
-	if (patch_alone(t))
+	r = patch_alone(t);
+	if (r > 0)
 		t->dirty = true;	/* it may resume inside the patch, see site_resume */
+	else if (r)
+		__atomic_store_n(&t->s->hits[h].n, n - 1, __ATOMIC_RELAXED);	/* at the next one */
 	t->regs = regs;
 }
 
