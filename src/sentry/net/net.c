@@ -26,6 +26,7 @@ struct net *net_of(struct net_ns *ns)
 		mutex_init(&n->lock, RANK_OBJECT);
 		n->lo_up = n->lo_addr = ns == task_root->ns->net;
 		list_init(&n->unix_all);
+		list_init(&n->netlinks);
 		for (unsigned i = 0; i < UNIX_BUCKETS; i++)
 			list_init(&n->abstract[i]);
 		for (unsigned i = 0; i < PORT_BUCKETS; i++) {
@@ -51,6 +52,21 @@ bool net_lo_has(struct net_ns *ns, bool v6)
 	struct net *n = net_of(ns);
 
 	return n && (v6 ? READ_ONCE(n->lo_up) : READ_ONCE(n->lo_addr));
+}
+
+int net_lo_addr(struct net_ns *ns, struct task *t, bool v6)
+{
+	struct net *n = net_of(ns);
+
+	if (!cred_ns_capable(t->cred, ns->user_ns ? ns->user_ns : task_root->user_ns, CAP_NET_ADMIN))
+		return -EPERM;
+	if (!n)
+		return -ENOMEM;
+	if (net_lo_has(ns, v6))
+		return -EEXIST;
+	if (!v6)
+		WRITE_ONCE(n->lo_addr, true);
+	return v6 ? -EACCES : 0;	/* the interface is down: no IPv6 on it yet */
 }
 
 int net_lo_set(struct net_ns *ns, struct task *t, bool up)

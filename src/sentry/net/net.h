@@ -24,6 +24,7 @@ struct task;
 /* The loopback interface: its flags (IFF_*), and IFF_UP set or cleared; -EPERM. */
 uint32_t net_lo_flags(struct net_ns *ns);
 bool net_lo_has(struct net_ns *ns, bool v6);	/* an address of the family */
+must_check int net_lo_addr(struct net_ns *ns, struct task *t, bool v6);	/* the usual one is added: -EEXIST */
 must_check int net_lo_set(struct net_ns *ns, struct task *t, bool up);
 /* show_stat.c: the files of counters; false: not one of them. */
 bool net_show_stat(struct net *n, const char *name, struct buf *b);
@@ -42,7 +43,8 @@ struct net {
 	struct list abstract[UNIX_BUCKETS];	/* struct unix_sock.hash_link */
 	struct list unix_all;			/* struct unix_sock.all_link */
 	struct list ports[2][PORT_BUCKETS];	/* tcp, udp; struct inet_sock.port_link */
-	uint32_t next_port, next_abstract;
+	struct list netlinks;			/* struct netlink_sock.link: those with a port */
+	uint32_t next_port, next_abstract, next_netlink;
 };
 
 static inline void net_count(struct net *n, enum net_count what, uint64_t by)

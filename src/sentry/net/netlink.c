@@ -19,11 +19,12 @@
 #include "sentry/task/task.h"
 
 struct netlink_sock {
+	struct list link;	/* net.netlinks, once it has a port; net's lock */
+	int protocol;
 	uint32_t port, groups;
 };
 
 static KCACHE(netlink_cache, struct netlink_sock, 0);
-static uint32_t next_port;
 
 #define MSG_MAX 16384u		/* a request longer than this is refused */
 #define REPLY_MAX 2048u
@@ -271,6 +272,34 @@ static int set_link(struct sock *s, const char *body, uint32_t n)
 	return net_lo_set(s->net, current, ifi.ifi_flags & IFF_UP);
 }
 
+/* RTM_NEWADDR: lo may be given the address that it gets by itself anyway. */
+static int set_addr(struct sock *s, const char *body, uint32_t n)
+{
+	struct ifaddrmsg ifa = {0};
+	struct rtattr a;
+	uint32_t at = NLMSG_ALIGN(sizeof(ifa));
+	static const uint8_t one[16] = {[15] = 1};
+	bool usual = false;
+
+	if (n < sizeof(ifa))
+		return -EINVAL;
+	memcpy(&ifa, body, sizeof(ifa));
+	if (ifa.ifa_index != 1)
+		return -ENODEV;
+	while (n > at && n - at >= sizeof(a)) {
+		const uint8_t *v = (const uint8_t *)body + at + sizeof(a);
+
+		memcpy(&a, body + at, sizeof(a));
+		if (a.rta_len < sizeof(a) || a.rta_len > n - at)
+			break;
+		if (a.rta_type == IFA_LOCAL || a.rta_type == IFA_ADDRESS)
+			usual = (ifa.ifa_family == AF_INET && a.rta_len == sizeof(a) + 4 && v[0] == 127) ||
+				(ifa.ifa_family == AF_INET6 && a.rta_len == sizeof(a) + 16 && !memcmp(v, one, 16));
+		at += NLMSG_ALIGN(a.rta_len);
+	}
+	return usual ? net_lo_addr(s->net, current, ifa.ifa_family == AF_INET6) : -EPERM;
+}
+
 static int get_link(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n)
 {
 	struct ifinfomsg ifi;
@@ -308,6 +337,8 @@ static int handle(struct sock *s, const struct nlmsghdr *req, const char *body, 
 		err = -EOPNOTSUPP;
 	else if (req->nlmsg_type == RTM_NEWLINK)
 		err = set_link(s, body, n);
+	else if (req->nlmsg_type == RTM_NEWADDR)
+		err = set_addr(s, body, n);
 	else if ((req->nlmsg_type & 3) != 2)	/* not a GET */
 		err = -EPERM;
 	else if ((req->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP)
@@ -320,15 +351,47 @@ static int handle(struct sock *s, const struct nlmsghdr *req, const char *body, 
 	return err || (req->nlmsg_flags & NLM_F_ACK) ? send_ack(s, req, err) : 0;
 }
 
+static bool taken_locked(struct net *n, const struct sock *s, uint32_t port)
+{
+	struct netlink_sock *o;
+
+	list_for_each(o, &n->netlinks, link)
+		if (o->port == port && o->protocol == s->protocol)
+			return true;
+	return false;
+}
+
+/* The socket's address: the one asked for, or its process's number, or what is free (netlink(7)). */
+static int nl_bind_port(struct sock *s, uint32_t port)
+{
+	struct net *n = net_of(s->net);
+	int r = 0;
+
+	if (!n)
+		return -ENOMEM;
+	mutex_lock(&n->lock);
+	if (!s->nl->port) {
+		bool any = !port;
+
+		if (any)
+			port = (uint32_t)task_tgid_nr(current, task_pid_ns(current));
+		while (any && taken_locked(n, s, port))
+			port = 0xffffffffu - 4096 - n->next_netlink++;
+		if (taken_locked(n, s, port)) {
+			r = -EADDRINUSE;
+		} else {
+			s->nl->port = port;
+			s->nl->protocol = s->protocol;
+			list_add(&n->netlinks, &s->nl->link);
+		}
+	}
+	mutex_unlock(&n->lock);
+	return r;
+}
+
 static int nl_autobind(struct sock *s)
 {
-	if (!s->nl->port) {
-		int32_t pid = task_tgid_nr(current, task_pid_ns(current));
-		uint32_t n = __atomic_fetch_add(&next_port, 1, __ATOMIC_RELAXED);
-
-		s->nl->port = n == 0 ? (uint32_t)pid : 0xffffffffu - 4096 - n;
-	}
-	return 0;
+	return nl_bind_port(s, 0);
 }
 
 static int64_t netlink_send(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
@@ -383,9 +446,7 @@ static int netlink_bind(struct sock *s, struct task *t, const void *addr, uint32
 	if (nl.nl_family != AF_NETLINK || (s->nl->port && nl.nl_pid && nl.nl_pid != s->nl->port))
 		return -EINVAL;
 	s->nl->groups = nl.nl_groups;	/* nothing ever changes, so nothing is ever sent to them */
-	if (nl.nl_pid)
-		s->nl->port = nl.nl_pid;
-	return nl_autobind(s);
+	return nl_bind_port(s, nl.nl_pid);
 }
 
 static int netlink_connect(struct sock *s, struct task *t, const void *addr, uint32_t len, bool nonblock)
@@ -411,6 +472,15 @@ static int netlink_getname(struct sock *s, bool peer, void *addr, uint32_t *len)
 
 static void netlink_release(struct sock *s)
 {
+	struct net *n = net_of(s->net);
+
+	if (n && s->nl) {
+		mutex_lock(&n->lock);
+		if (s->nl->port)
+			list_del(&s->nl->link);
+		s->nl->port = 0;
+		mutex_unlock(&n->lock);
+	}
 	mutex_lock(&s->lock);
 	s->dead = true;
 	mutex_unlock(&s->lock);
