@@ -3,10 +3,14 @@
  * What a sandbox gives back when its work is done. A few seconds after the last process ended, names
  * and nodes beyond the newest few are forgotten, and pages of free slots and of our own text return to
  * the host. While processes come and go the timer only looks; with none it is not armed.
+ * The work has a thread of its own: to forget a node can mean to wait for the Gofer, and for the
+ * Gofer to wait for a file server.
  */
 #include <errno.h>
 #include <time.h>
+#include "host/event.h"
 #include "host/mem.h"
+#include "host/thread.h"
 #include "host/time.h"
 #include "lib/log.h"
 #include "sentry/boot.h"
@@ -26,6 +30,8 @@ struct settle {
 
 static KCACHE(settle_cache, struct settle, 1);
 static struct settle *settle;
+static uint32_t word;		/* a: the thread has work */
+static bool started;		/* the timer thread's */
 
 static void arm(void)
 {
@@ -39,6 +45,19 @@ static void space_ended(void)
 		arm();
 }
 
+static void settle_main(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		while (!__atomic_exchange_n(&word, 0, __ATOMIC_ACQ_REL))
+			(void)h_futex_wait(&word, 0, NULL);
+		uint64_t names = dcache_trim(NAMES_KEPT), pages = kheap_trim();
+
+		h_drop_text();
+		log_debug("settled: %lu names forgotten, %lu pages given back", names, pages);
+	}
+}
+
 static void look(struct ktimer *k)
 {
 	uint32_t ends = __atomic_load_n(&settle->ends, __ATOMIC_SEQ_CST);
@@ -49,9 +68,10 @@ static void look(struct ktimer *k)
 		return;
 	}
 	__atomic_store_n(&settle->armed, 0, __ATOMIC_SEQ_CST);
-	uint64_t names = dcache_trim(NAMES_KEPT), pages = kheap_trim();
-	h_drop_text();
-	log_debug("settled: %lu names forgotten, %lu pages of free slots given back", names, pages);
+	if (!started)
+		started = !h_thread_spawn(settle_main, NULL, 0);
+	__atomic_store_n(&word, 1, __ATOMIC_RELEASE);
+	(void)h_futex_wake(&word, 1);
 }
 
 int settle_init(void)

@@ -60,6 +60,35 @@ static void quarantined(void **state)
 	}
 }
 
+/* What is live stays as it is; what was free is zeroed memory again. */
+static void trimmed(void **state)
+{
+	struct thing *t[4000];
+
+	for (int i = 0; i < 4000; i++) {
+		assert_non_null(t[i] = kc_alloc(&things));
+		memset(t[i], 1 + i % 200, sizeof(*t[i]));
+	}
+	for (int i = 0; i < 4000; i++)
+		if (i % 1000)
+			kc_free(&things, t[i]);
+	assert_true(kheap_trim() > 20);
+	for (int i = 0; i < 4000; i += 1000) {
+		uint64_t want = 0x0101010101010101u * (uint64_t)(1 + i % 200);
+
+		assert_true(t[i]->a == want && t[i]->b[0] == want && t[i]->b[4] == want);
+	}
+	for (int i = 0; i < 4000; i++) {
+		if (i % 1000) {
+			assert_non_null(t[i] = kc_alloc(&things));
+			assert_int_equal(t[i]->a | t[i]->b[0] | t[i]->b[4], 0);
+		}
+	}
+	for (int i = 0; i < 4000; i++)
+		kc_free(&things, t[i]);
+	assert_int_equal(kc_live(&things), 0);
+}
+
 static void limits(void **state)
 {
 	void *p[3], *q;
@@ -178,6 +207,7 @@ int main(void)
 		cmocka_unit_test(zeroed_and_isolated), cmocka_unit_test(quarantined),
 		cmocka_unit_test(limits),	       cmocka_unit_test(sizes),
 		cmocka_unit_test(misuse_stops),	       cmocka_unit_test(threads),
+		cmocka_unit_test(trimmed),
 	};
 	return cmocka_run_group_tests(t, setup, NULL);
 }
