@@ -12,6 +12,7 @@
 
 #define SPIN_NS		50000		/* about one wake-up of an idle CPU: the break-even */
 #define PREEMPT_NS	300000		/* a gap this long is another task, not an interrupt */
+#define MOVE_NS		20000000ll	/* between moves: each costs as much as a wake-up saved */
 #define PIN_AFTER	16		/* sleeps in a row: moving to another CPU is not cheap */
 #define STOP_CPU_NS	900000000ull
 #define BUSY_CALLS	16u
@@ -28,6 +29,7 @@ static struct {
 } w;
 
 static __thread int pinned_to = -1;
+static __thread int64_t may_move;	/* then it may be moved to another CPU again */
 
 void wait_init(void)
 {
@@ -82,12 +84,28 @@ void wait_inactive(struct pl_thr *t)
 		__atomic_sub_fetch(&w.nrun, 1, __ATOMIC_RELAXED);
 }
 
+static int this_cpu(void)
+{
+	uint32_t v;
+
+	__asm__ volatile("lsl %1, %0" : "=r"(v) : "r"(0x7b));	/* getcpu: cpu | node << 12 */
+	return (int)(v & 0xfff);
+}
+
 static void pin(int cpu)
 {
 	cpu_set_t set;
 
 	if (cpu == pinned_to)
 		return;
+	if (cpu >= 0 && cpu != this_cpu()) {
+		if (h_now() < may_move)
+			cpu = -1;	/* its guest thread moves too: a process a moment */
+		else
+			may_move = h_now() + MOVE_NS;
+		if (cpu == pinned_to)
+			return;
+	}
 	if (cpu < 0) {
 		(void)!h_sched_setaffinity(0, sizeof(w.all), &w.all);
 	} else {
