@@ -14,34 +14,21 @@
 #include <string.h>
 #include "sentry/core/kheap.h"
 #include "sentry/net/net.h"
+#include "sentry/net/netlink_int.h"
 #include "sentry/net/sock.h"
 #include "sentry/task/ns.h"
 #include "sentry/task/task.h"
 
-struct netlink_sock {
-	struct list link;	/* net.netlinks, once it has a port; net's lock */
-	int protocol;
-	uint32_t port, groups;
-};
 
 static KCACHE(netlink_cache, struct netlink_sock, 0);
 
 #define MSG_MAX 16384u		/* a request longer than this is refused */
-#define REPLY_MAX 2048u
 
-/* A reply being built in one message. */
-struct reply {
-	struct skb *b;
-	uint32_t at;		/* bytes used */
-	uint32_t start;		/* of the current netlink message */
-	bool full;
-};
-
-static void *reserve(struct reply *r, uint32_t n)
+static void *reserve(struct nl_reply *r, uint32_t n)
 {
 	void *p;
 
-	if (r->full || REPLY_MAX - r->at < NLMSG_ALIGN(n)) {
+	if (r->full || NL_REPLY_MAX - r->at < NLMSG_ALIGN(n)) {
 		r->full = true;
 		return NULL;
 	}
@@ -50,7 +37,7 @@ static void *reserve(struct reply *r, uint32_t n)
 	return p;
 }
 
-static void msg_begin(struct reply *r, const struct nlmsghdr *req, uint16_t type, uint16_t flags, uint32_t port,
+void nl_msg_begin(struct nl_reply *r, const struct nlmsghdr *req, uint16_t type, uint16_t flags, uint32_t port,
 		      const void *body, uint32_t n)
 {
 	struct nlmsghdr *h;
@@ -68,7 +55,7 @@ static void msg_begin(struct reply *r, const struct nlmsghdr *req, uint16_t type
 		memcpy(p, body, n);
 }
 
-static void attr(struct reply *r, uint16_t type, const void *data, uint16_t n)
+void nl_attr(struct nl_reply *r, uint16_t type, const void *data, uint16_t n)
 {
 	struct rtattr *a = reserve(r, (uint32_t)RTA_LENGTH(n));
 
@@ -80,18 +67,18 @@ static void attr(struct reply *r, uint16_t type, const void *data, uint16_t n)
 		memcpy(RTA_DATA(a), data, n);
 }
 
-static void attr32(struct reply *r, uint16_t type, uint32_t v)
+static void attr32(struct nl_reply *r, uint16_t type, uint32_t v)
 {
-	attr(r, type, &v, sizeof(v));
+	nl_attr(r, type, &v, sizeof(v));
 }
 
-static void msg_end(struct reply *r)
+void nl_msg_end(struct nl_reply *r)
 {
 	if (!r->full)
 		((struct nlmsghdr *)(void *)(r->b->data + r->start))->nlmsg_len = r->at - r->start;
 }
 
-static void add_link(struct reply *r, const struct nlmsghdr *req, uint16_t flags, uint32_t port, struct net_ns *ns)
+static void add_link(struct nl_reply *r, const struct nlmsghdr *req, uint16_t flags, uint32_t port, struct net_ns *ns)
 {
 	struct ifinfomsg ifi = {.ifi_type = ARPHRD_LOOPBACK, .ifi_index = 1, .ifi_flags = net_lo_flags(ns)};
 	static const uint8_t mac[6];
@@ -100,52 +87,52 @@ static void add_link(struct reply *r, const struct nlmsghdr *req, uint16_t flags
 	if (ifi.ifi_flags & IFF_UP)
 		ifi.ifi_flags |= 0x10000;	/* IFF_LOWER_UP */
 
-	msg_begin(r, req, RTM_NEWLINK, flags, port, &ifi, sizeof(ifi));
-	attr(r, IFLA_IFNAME, "lo", 3);
+	nl_msg_begin(r, req, RTM_NEWLINK, flags, port, &ifi, sizeof(ifi));
+	nl_attr(r, IFLA_IFNAME, "lo", 3);
 	attr32(r, IFLA_TXQLEN, 1000);
-	attr(r, IFLA_OPERSTATE, &state, 1);
+	nl_attr(r, IFLA_OPERSTATE, &state, 1);
 	state = 0;
-	attr(r, IFLA_LINKMODE, &state, 1);
+	nl_attr(r, IFLA_LINKMODE, &state, 1);
 	attr32(r, IFLA_MTU, 65536);
 	attr32(r, IFLA_GROUP, 0);
 	attr32(r, IFLA_PROMISCUITY, 0);
 	attr32(r, IFLA_NUM_TX_QUEUES, 1);
 	attr32(r, IFLA_NUM_RX_QUEUES, 1);
 	state = 1;
-	attr(r, IFLA_CARRIER, &state, 1);
-	attr(r, IFLA_QDISC, ifi.ifi_flags & IFF_UP ? "noqueue" : "noop", ifi.ifi_flags & IFF_UP ? 8 : 5);
-	attr(r, IFLA_ADDRESS, mac, sizeof(mac));
-	attr(r, IFLA_BROADCAST, mac, sizeof(mac));
-	msg_end(r);
+	nl_attr(r, IFLA_CARRIER, &state, 1);
+	nl_attr(r, IFLA_QDISC, ifi.ifi_flags & IFF_UP ? "noqueue" : "noop", ifi.ifi_flags & IFF_UP ? 8 : 5);
+	nl_attr(r, IFLA_ADDRESS, mac, sizeof(mac));
+	nl_attr(r, IFLA_BROADCAST, mac, sizeof(mac));
+	nl_msg_end(r);
 }
 
-static void add_addr(struct reply *r, const struct nlmsghdr *req, uint32_t port, bool v6)
+static void add_addr(struct nl_reply *r, const struct nlmsghdr *req, uint32_t port, bool v6)
 {
 	struct ifaddrmsg ifa = {.ifa_family = v6 ? AF_INET6 : AF_INET, .ifa_prefixlen = v6 ? 128 : 8,
 		.ifa_flags = IFA_F_PERMANENT, .ifa_scope = RT_SCOPE_HOST, .ifa_index = 1};
 	static const uint8_t lo4[4] = {127, 0, 0, 1}, lo6[16] = {[15] = 1};
 	struct ifa_cacheinfo ci = {.ifa_prefered = ~0u, .ifa_valid = ~0u};
 
-	msg_begin(r, req, RTM_NEWADDR, NLM_F_MULTI, port, &ifa, sizeof(ifa));
+	nl_msg_begin(r, req, RTM_NEWADDR, NLM_F_MULTI, port, &ifa, sizeof(ifa));
 	if (v6) {
-		attr(r, IFA_ADDRESS, lo6, sizeof(lo6));
+		nl_attr(r, IFA_ADDRESS, lo6, sizeof(lo6));
 	} else {
-		attr(r, IFA_ADDRESS, lo4, sizeof(lo4));
-		attr(r, IFA_LOCAL, lo4, sizeof(lo4));
-		attr(r, IFA_LABEL, "lo", 3);
+		nl_attr(r, IFA_ADDRESS, lo4, sizeof(lo4));
+		nl_attr(r, IFA_LOCAL, lo4, sizeof(lo4));
+		nl_attr(r, IFA_LABEL, "lo", 3);
 	}
 	attr32(r, IFA_FLAGS, IFA_F_PERMANENT);
-	attr(r, IFA_CACHEINFO, &ci, sizeof(ci));
-	msg_end(r);
+	nl_attr(r, IFA_CACHEINFO, &ci, sizeof(ci));
+	nl_msg_end(r);
 }
 
-static int reply_begin(struct sock *s, struct reply *r)
+int nl_reply_begin(struct sock *s, struct nl_reply *r)
 {
-	*r = (struct reply){.b = skb_alloc(NULL, REPLY_MAX)};
+	*r = (struct nl_reply){.b = skb_alloc(NULL, NL_REPLY_MAX)};
 	return r->b ? 0 : -ENOBUFS;
 }
 
-static void reply_send(struct sock *s, struct reply *r)
+void nl_reply_send(struct sock *s, struct nl_reply *r)
 {
 	struct sockaddr_nl from = {.nl_family = AF_NETLINK};
 	bool room;
@@ -176,51 +163,51 @@ int netlink_may_tell(struct file *f)
 void netlink_tell(struct file *f, const void *data, uint32_t n)
 {
 	struct sock *s = sock_of(f);
-	struct reply r;
+	struct nl_reply r;
 	void *p;
 
-	if (reply_begin(s, &r))
+	if (nl_reply_begin(s, &r))
 		return;
 	p = reserve(&r, n);
 	if (p)
 		memcpy(p, data, n);
-	reply_send(s, &r);
+	nl_reply_send(s, &r);
 }
 
-static int send_done(struct sock *s, const struct nlmsghdr *req)
+int nl_send_done(struct sock *s, const struct nlmsghdr *req)
 {
-	struct reply r;
-	int zero = 0, err = reply_begin(s, &r);
+	struct nl_reply r;
+	int zero = 0, err = nl_reply_begin(s, &r);
 
 	if (err)
 		return err;
-	msg_begin(&r, req, NLMSG_DONE, NLM_F_MULTI, s->nl->port, &zero, sizeof(zero));
-	msg_end(&r);
-	reply_send(s, &r);
+	nl_msg_begin(&r, req, NLMSG_DONE, NLM_F_MULTI, s->nl->port, &zero, sizeof(zero));
+	nl_msg_end(&r);
+	nl_reply_send(s, &r);
 	return 0;
 }
 
-static int send_ack(struct sock *s, const struct nlmsghdr *req, int error)
+int nl_send_ack(struct sock *s, const struct nlmsghdr *req, int error)
 {
 	struct nlmsgerr e = {.error = error, .msg = *req};
-	struct reply r;
-	int err = reply_begin(s, &r);
+	struct nl_reply r;
+	int err = nl_reply_begin(s, &r);
 
 	if (err)
 		return err;
-	msg_begin(&r, req, NLMSG_ERROR, error ? 0 : NLM_F_CAPPED, s->nl->port, &e, sizeof(e));
-	msg_end(&r);
-	reply_send(s, &r);
+	nl_msg_begin(&r, req, NLMSG_ERROR, error ? 0 : NLM_F_CAPPED, s->nl->port, &e, sizeof(e));
+	nl_msg_end(&r);
+	nl_reply_send(s, &r);
 	return 0;
 }
 
 static int dump(struct sock *s, const struct nlmsghdr *req, uint8_t family)
 {
-	struct reply r;
+	struct nl_reply r;
 	int err = 0;
 
 	if (req->nlmsg_type == RTM_GETLINK || req->nlmsg_type == RTM_GETADDR) {
-		err = reply_begin(s, &r);
+		err = nl_reply_begin(s, &r);
 		if (err)
 			return err;
 		if (req->nlmsg_type == RTM_GETLINK)
@@ -232,11 +219,11 @@ static int dump(struct sock *s, const struct nlmsghdr *req, uint8_t family)
 				add_addr(&r, req, s->nl->port, true);
 		}
 		if (r.at)
-			reply_send(s, &r);
+			nl_reply_send(s, &r);
 		else
 			skb_put(r.b);
 	}
-	return send_done(s, req);
+	return nl_send_done(s, req);
 }
 
 /* Does a message about a link mean lo, by number or name? */
@@ -303,16 +290,16 @@ static int set_addr(struct sock *s, const char *body, uint32_t n)
 static int get_link(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n)
 {
 	struct ifinfomsg ifi;
-	struct reply r;
+	struct nl_reply r;
 	int err;
 
 	if (!means_lo(body, n, &ifi))
-		return send_ack(s, req, -ENODEV);
-	err = reply_begin(s, &r);
+		return nl_send_ack(s, req, -ENODEV);
+	err = nl_reply_begin(s, &r);
 	if (err)
 		return err;
 	add_link(&r, req, 0, s->nl->port, s->net);
-	reply_send(s, &r);
+	nl_reply_send(s, &r);
 	return 0;
 }
 
@@ -333,6 +320,8 @@ static int handle(struct sock *s, const struct nlmsghdr *req, const char *body, 
 
 	if (!(req->nlmsg_flags & NLM_F_REQUEST) || req->nlmsg_type < NLMSG_MIN_TYPE)
 		;
+	else if (s->protocol == NETLINK_SOCK_DIAG)
+		return sock_diag(s, req, body, n);
 	else if (req->nlmsg_type < RTM_BASE || req->nlmsg_type > RTM_MAX)
 		err = -EOPNOTSUPP;
 	else if (req->nlmsg_type == RTM_NEWLINK)
@@ -343,12 +332,12 @@ static int handle(struct sock *s, const struct nlmsghdr *req, const char *body, 
 		err = -EPERM;
 	else if ((req->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP)
 		return may_dump(req->nlmsg_type) ? dump(s, req, n ? (uint8_t)body[0] : AF_UNSPEC)
-						 : send_ack(s, req, -EOPNOTSUPP);
+						 : nl_send_ack(s, req, -EOPNOTSUPP);
 	else if (req->nlmsg_type == RTM_GETLINK)
 		return get_link(s, req, body, n);
 	else
 		err = req->nlmsg_type == RTM_GETROUTE ? -ENETUNREACH : -EOPNOTSUPP;
-	return err || (req->nlmsg_flags & NLM_F_ACK) ? send_ack(s, req, err) : 0;
+	return err || (req->nlmsg_flags & NLM_F_ACK) ? nl_send_ack(s, req, err) : 0;
 }
 
 static bool taken_locked(struct net *n, const struct sock *s, uint32_t port)

@@ -184,7 +184,7 @@ int sock_create(struct task *t, int family, int type, int protocol, struct sock 
 		break;
 	case AF_NETLINK:
 		r = type != SOCK_RAW && type != SOCK_DGRAM ? -ESOCKTNOSUPPORT
-			: protocol != NETLINK_ROUTE ? -EPROTONOSUPPORT : 0;
+			: protocol != NETLINK_ROUTE && protocol != NETLINK_SOCK_DIAG ? -EPROTONOSUPPORT : 0;
 		ops = SOCK_netlink;
 		break;
 	case AF_PACKET:

@@ -102,12 +102,10 @@ static int64_t do_wait(struct task *t, int epfd, uint64_t uev, int max, uint64_t
 	struct file *ef;
 	int r;
 
-	if (max <= 0 || (unsigned)max > INT_MAX / sizeof(struct l_epoll_event))
-		return -EINVAL;
 	ef = fd_get(t, epfd);
 	if (!ef)
 		return -EBADF;
-	if (!file_is_epoll(ef))
+	if (max <= 0 || (unsigned)max > INT_MAX / sizeof(struct l_epoll_event) || !file_is_epoll(ef))
 		r = -EINVAL;
 	else if (access_check(t, UADDR(uev), sizeof(struct l_epoll_event), true))
 		r = wait_only(t, ef, deadline);

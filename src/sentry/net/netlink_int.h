@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Netlink replies; between netlink.c and sockdiag.c. */
+#include <linux/netlink.h>
+#include "sentry/net/sock.h"
+
+struct netlink_sock {
+	struct list link;	/* net.netlinks, once it has a port; net's lock */
+	int protocol;
+	uint32_t port, groups;
+};
+
+#define NL_REPLY_MAX 2048u
+
+/* Netlink messages being built in one datagram. */
+struct nl_reply {
+	struct skb *b;
+	uint32_t at;		/* bytes used */
+	uint32_t start;		/* of the current netlink message */
+	bool full;
+};
+
+must_check int nl_reply_begin(struct sock *s, struct nl_reply *r);
+void nl_reply_send(struct sock *s, struct nl_reply *r);
+void nl_msg_begin(struct nl_reply *r, const struct nlmsghdr *req, uint16_t type, uint16_t flags, uint32_t port,
+		  const void *body, uint32_t n);
+void nl_attr(struct nl_reply *r, uint16_t type, const void *data, uint16_t n);
+void nl_msg_end(struct nl_reply *r);
+must_check int nl_send_done(struct sock *s, const struct nlmsghdr *req);
+must_check int nl_send_ack(struct sock *s, const struct nlmsghdr *req, int error);
+/* A request to a NETLINK_SOCK_DIAG socket. */
+must_check int sock_diag(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n);
