@@ -331,12 +331,16 @@ static int handle(struct sock *s, const struct nlmsghdr *req, const char *body, 
 	else if ((req->nlmsg_type & 3) != 2)	/* not a GET */
 		err = -EPERM;
 	else if ((req->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP)
-		return may_dump(req->nlmsg_type) ? dump(s, req, n ? (uint8_t)body[0] : AF_UNSPEC)
+		return req->nlmsg_type == RTM_GETROUTE || req->nlmsg_type == RTM_GETRULE
+			? netlink_route_dump(s, req, body, n)
+			: may_dump(req->nlmsg_type) ? dump(s, req, n ? (uint8_t)body[0] : AF_UNSPEC)
 						 : nl_send_ack(s, req, -EOPNOTSUPP);
 	else if (req->nlmsg_type == RTM_GETLINK)
 		return get_link(s, req, body, n);
 	else
-		err = req->nlmsg_type == RTM_GETROUTE ? -ENETUNREACH : -EOPNOTSUPP;
+		err = req->nlmsg_type == RTM_GETROUTE ? netlink_route_get(s, req, body, n) : -EOPNOTSUPP;
+	if (err == 1)
+		return 0;
 	return err || (req->nlmsg_flags & NLM_F_ACK) ? nl_send_ack(s, req, err) : 0;
 }
 

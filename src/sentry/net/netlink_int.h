@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Netlink replies; between netlink.c and sockdiag.c. */
+/* Netlink replies; between netlink.c, netlink_route.c and sockdiag.c. */
 #include <linux/netlink.h>
 #include "sentry/net/sock.h"
 
@@ -30,3 +30,7 @@ must_check int nl_send_done(struct sock *s, const struct nlmsghdr *req);
 must_check int nl_send_ack(struct sock *s, const struct nlmsghdr *req, int error);
 /* A request to a NETLINK_SOCK_DIAG socket. */
 must_check int sock_diag(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n);
+/* netlink_route.c: what lo has for routes, and the rules that every namespace starts with. */
+must_check int netlink_route_dump(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n);
+/* 1: answered; else an error for the answer. */
+must_check int netlink_route_get(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n);

@@ -546,7 +546,6 @@ static struct task *make_first(const struct init_params *ip, struct process *par
 	init_rlimits(p, ip);
 	t->altstack.flags = SS_DISABLE;
 	t->timer_slack = t->default_timer_slack = 50000;
-	t->ioprio_level = 4;
 	task_init_affinity(t);
 	t->start_time = t->start_boottime = now_mono();
 	p->leader = t;
