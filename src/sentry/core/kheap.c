@@ -273,7 +273,7 @@ void *kc_state_alloc(struct kc_state *s)
 	if (p) {
 		BUG_ON(m->gen & 1);
 		m->gen++;
-		s->live++;
+		__atomic_store_n(&s->live, s->live + 1, __ATOMIC_RELAXED);	/* kc_live has no lock */
 	}
 	mutex_unlock(&s->lock);
 	if (!p) {
@@ -325,7 +325,7 @@ void kc_state_free(struct kc_state *s, void *obj)
 	s->free_tail_chunk = id;
 	s->free_tail_slot = slot;
 	s->free_count++;
-	s->live--;
+	__atomic_store_n(&s->live, s->live - 1, __ATOMIC_RELAXED);
 	mutex_unlock(&s->lock);
 	uncharge(CHARGE_KERNEL, s->size);
 }
