@@ -140,6 +140,11 @@ struct pl_ids {
 	uint32_t pid, tid, uid, euid, gid, egid;
 };
 void pl_set_ids(pl_thread_t t, const struct pl_ids *ids);
+/* rseq(2) of the stopped thread, as Linux: the host does it, so that it aborts critical sections.
+ * A child of pl_space_fork inherits it, a new thread has none. [stub] */
+must_check int pl_rseq(pl_thread_t t, uint64_t addr, uint32_t len, uint32_t flags, uint32_t sig);
+/* The thread ends: before anything tells others that its memory is free. [stub] */
+void pl_rseq_end(pl_thread_t t);
 /*
  * The guest thread is from now on on a strict host thread: a second filter lets nothing go without
  * an event first, private futexes too. Returns when that is a fact. It stays so. [stub]

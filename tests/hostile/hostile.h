@@ -104,5 +104,5 @@ static inline long call_at(uint64_t ip, long nr, const uint64_t a[6])
 }
 
 static const uint64_t stub_sites[] = {IP_STUB, IP_SIGRET, IP_ANON, IP_PRIV, IP_CLONE, IP_FORK,
-				      IP_PDS, IP_FORK1, IP_MAD, IP_GATE, IP_DIE};
+				      IP_PDS, IP_FORK1, IP_MAD, IP_GATE, IP_DIE, IP_NATIVE};
 #define N_SITES (sizeof(stub_sites) / sizeof(stub_sites[0]))

@@ -104,6 +104,7 @@ class CellRule:
                 131: lambda: args[1] == 0,
                 14: lambda: args[2] == 0,
                 3: lambda: self.at['CELL_FD_LENT'] <= args[0] < self.at['CELL_FD_LENT_END'],
+                334: lambda: args[2] & 0xffffffff == 1,
                 228: lambda: args[0] & 0xffffffff == 3 and self.context(args[1]),
                 }.get(nr, lambda: False)()
 
@@ -127,6 +128,8 @@ class CellRule:
             return args[0] in (0, ) and args[1] == 2
         if nr in (10, 11, 25, 26, 28):
             return in_guest or self.context(args[0])
+        if nr == 334:
+            return in_guest and args[2] == 0
         if nr == 317:       # a strict thread's second filter, from our text
             return args[:3] == [1, 0, self.at['CELL_STRICT']]
         if nr == 27:

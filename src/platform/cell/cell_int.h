@@ -37,6 +37,11 @@ struct pl_order {
 	uint64_t a[6];
 };
 
+struct pl_rseq {
+	uint64_t addr;		/* 0: none */
+	uint32_t len, sig;
+};
+
 enum thr_state { THR_FREE, THR_LIVE, THR_PARKED };
 
 struct pl_spc;
@@ -74,6 +79,12 @@ struct pl_thr {
 	uint32_t spin_fails, spin_skip, denied;
 	bool affine;		/* L: its host thread was confined to some CPUs */
 	bool strict;		/* its host thread has the second filter; for ever */
+	struct pl_rseq rseq;	/* what its guest thread has registered, as far as we know */
+	bool rseq_due;		/* a forked child: it is to be registered before the guest runs */
+	/* L: registrations that its host thread was ordered to make since it surely had none, and
+	 * the last of them: facts. With any, it must not fork, and with two the cell is not reused. */
+	uint32_t rseq_orders;
+	struct pl_rseq rseq_last;
 	uint32_t killing;	/* a: it is to end; its stop need not be waited for long */
 	uint32_t kicked;	/* a: an interrupt is owed */
 	uint32_t running;	/* a: in guest code, as far as we know */
@@ -287,6 +298,14 @@ must_check int read_page(struct pl_thr *t, uint64_t src);
  * 0: none; it is the caller's to give back. */
 must_check int ops_compose(struct pl_thr *t, const struct pl_op *ops, uint32_t n, uint32_t *calls,
 			   uint16_t *lent);
+
+/* rseq.c */
+void rseq_end(struct pl_thr *t);	/* before its guest thread's memory may go away [stub] */
+/* The same as calls of a reply, at *n; rseq_ended when they were made. */
+void rseq_ended(struct pl_thr *t);
+void rseq_end_compose(struct pl_thr *t, uint32_t *n);
+void rseq_due_compose(struct pl_thr *t, uint32_t *n);
+void rseq_ordered_locked(struct pl_thr *t, const struct pl_order *o);
 
 /* strict.c */
 must_check int thr_make_strict(struct pl_thr *t);

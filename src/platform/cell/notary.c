@@ -140,6 +140,8 @@ static void note_fact(struct pl_thr *t, const struct pl_order *o)
 		t->s->nhost--;
 	if (o->nr == SYS_seccomp)
 		t->strict = true;
+	if (o->nr == SYS_rseq)
+		rseq_ordered_locked(t, o);
 	if (o->ip == IP_GATE) {
 		t->c->rp_seq = 0;
 		t->c->ev_seq = 0;

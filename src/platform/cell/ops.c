@@ -522,7 +522,11 @@ bool pl_leave_words(pl_thread_t id, uint64_t head, uint64_t tid)
 		set_op(t, n++, COP_EXPECT64, 0, head, head, 0);
 		set_op(t, n++, COP_EXPECT64, 0, head + 16, 0, 0);
 	}
+	rseq_end_compose(t, &n);
 	if (tid)
 		set_op(t, n++, COP_ZERO, 0, tid, 0, 4);
-	return stub_run(t, n) == (int)n;
+	if (stub_run(t, n) != (int)n)
+		return false;
+	rseq_ended(t);
+	return true;
 }

@@ -94,15 +94,24 @@ static bool run_gate(struct pl_thr *t)
 				.a = {CELL_MIN, CELL_TOP - CELL_MIN, t->c_addr}};
 	uint32_t n = 0;
 
+	if (t->rseq_orders) {
+		gate.nargs = 6;
+		gate.a[3] = t->rseq_last.addr;
+		gate.a[4] = t->rseq_last.len;
+		gate.a[5] = t->rseq_last.sig;
+	}
+	rseq_end_compose(t, &n);
+	rseq_ended(t);
 	if (t->s->lent_ever) {
 		order_add(t, &cl);
 		set_op(t, n++, COP_PRIV, SYS_close_range, cl.a[0], cl.a[1], 0);
 	}
 	order_add(t, &gate);
-	set_op(t, n++, COP_GATE, SYS_munmap, 0, 0, 0);
+	set_op(t, n, COP_GATE, SYS_munmap, 0, 0, 0);
+	memcpy(op_slot(t, n++)->a, gate.a, sizeof(gate.a));
 	(void)puts_compose(t);
 	stub_post(t, CACT_WAIT, n);
-	if (orders_await(t, n))
+	if (orders_await(t, t->s->lent_ever ? 2 : 1))
 		return false;
 	orders_end(t);
 	return true;
@@ -116,7 +125,7 @@ bool pool_recycle(struct pl_spc *s, bool wait_gone)
 	    s->own_vdso)
 		return false;
 	t = only_thread(s);
-	if (!t || (t->strict && !pl.boot.hardened) || !run_gate(t))
+	if (!t || (t->strict && !pl.boot.hardened) || t->rseq_orders > 1 || !run_gate(t))
 		return false;
 	/* behind the gate there is no guest code and no other thread: this memory is quiet */
 	wipe(s, t);

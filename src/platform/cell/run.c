@@ -319,6 +319,8 @@ static int post_resume(struct pl_thr *t, uint32_t *nput, uint32_t *nops, uint16_
 	r = ops_compose(t, t->queue, t->nqueue, nops, lent);
 	if (r)
 		return r;
+	if (unlikely(t->rseq_due))
+		rseq_due_compose(t, nops);
 	*nput = puts_compose(t);
 	if (t->patched) {
 		t->last_ret = t->regs.rax;

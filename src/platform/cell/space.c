@@ -9,6 +9,8 @@
 
 #define FORK_FLAGS (CLONE_PARENT | SIGCHLD)
 
+static int clone_host(struct pl_thr *p, struct pl_thr *t);
+
 static uint32_t new_nonce(void)
 {
 	uint32_t v = 0;
@@ -112,6 +114,73 @@ void spc_end(struct pl_spc *s)
 	spc_free(s);
 }
 
+/*
+ * A thread that never had an rseq area, to fork in p's stead. A child inherits its maker's, and
+ * the kernel would move a child that is not introduced yet from our code to where the area says.
+ */
+static int agent_take(struct pl_thr *p, struct pl_thr **out)
+{
+	struct pl_thr *t = NULL;
+	uint32_t i;
+	int r;
+
+	if (p->nput && stub_run(p, 0) < 0)
+		return -ESRCH;
+	mutex_lock(&pl.lock);
+	for (i = p->s->nparked ? p->s->threads : 0; i && !t; i = pl.thr[i - 1].next)
+		if (pl.thr[i - 1].state == THR_PARKED && !pl.thr[i - 1].rseq_orders)
+			t = &pl.thr[i - 1];
+	if (t) {
+		thr_state_locked(t, THR_LIVE);
+		p->s->nparked--;
+	}
+	mutex_unlock(&pl.lock);
+	if (!t) {
+		r = thr_new(p->s, SLOT_ANY, &t);
+		if (r)
+			return r;
+		t->strict = p->strict;
+		frame_copy(p, t);
+		t->regs = p->regs;
+		r = clone_host(p, t);
+		if (r) {
+			thr_free(t);
+			return r;
+		}
+		t->cpu_rebase = true;
+	}
+	t->killing = 1;		/* no process waits for it */
+	*out = t;
+	return 0;
+}
+
+static void agent_give(struct pl_thr *t)
+{
+	mutex_lock(&pl.lock);
+	t->killing = 0;
+	t->full = true;
+	thr_state_locked(t, THR_PARKED);
+	t->gen++;
+	t->s->nparked++;
+	mutex_unlock(&pl.lock);
+}
+
+static int fork_by(struct pl_thr *parent, struct pl_spc *s, struct pl_thr *child)
+{
+	struct pl_thr *agent;
+	int r;
+
+	if (!parent->rseq_orders)
+		return fork_cell(parent, s, child);
+	r = agent_take(parent, &agent);
+	if (r)
+		return r;
+	child->strict = agent->strict;
+	r = fork_cell(agent, s, child);
+	agent_give(agent);
+	return r;
+}
+
 static int new_cell(struct pl_thr *parent, const struct l_regs *regs, struct pl_spc **out_s,
 		    struct pl_thr **out_t)
 {
@@ -130,13 +199,15 @@ static int new_cell(struct pl_thr *parent, const struct l_regs *regs, struct pl_
 	if (regs) {
 		frame_copy(parent, t);
 		t->regs = parent->regs;	/* the child's bases are its parent's */
+		t->rseq = parent->rseq;
+		t->rseq_due = t->rseq.addr != 0;
 	}
 	t->strict = parent->strict;	/* filters are inherited */
 	s->lent_ever = parent->s->lent_ever;
 	s->mono_ns = parent->s->mono_ns;
 	s->boot_ns = parent->s->boot_ns;
 	s->own_vdso = parent->s->own_vdso;
-	r = fork_cell(parent, s, t);
+	r = fork_by(parent, s, t);
 	if (r) {
 		spc_end(s);
 		return r;
@@ -342,6 +413,8 @@ void pl_thread_put(pl_thread_t id, bool last, bool wait_gone)
 	if (!t)
 		return;
 	s = t->s;
+	if (!last && t->rseq.addr)
+		rseq_end(t);
 	if (t->nput && !last)
 		(void)!stub_run(t, 0);
 	if (last) {

@@ -115,10 +115,16 @@ int64_t sys_process_vm_writev(struct task *t, const struct sysargs *a)
 		 MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED |     \
 		 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |                                       \
 		 MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE |                                      \
-		 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)
+		 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE |                             \
+		 MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ |                                           \
+		 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ)
 #define MB_REGISTER                                                                                \
 	(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |    \
-	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)
+	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE |                                     \
+	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ)
+#define MB_NEEDS_REGISTER                                                                          \
+	(MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE |           \
+	 MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ)
 #define MB_GET_REGISTRATIONS 512
 
 int64_t sys_membarrier(struct task *t, const struct sysargs *a)
@@ -126,7 +132,8 @@ int64_t sys_membarrier(struct task *t, const struct sysargs *a)
 	int cmd = ARG_INT(0), r;
 	uint32_t need = 0;
 
-	if (ARG_U32(1))
+	/* one CPU's threads (FLAG_CPU) are among all threads */
+	if (ARG_U32(1) && (cmd != MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ || ARG_U32(1) != MEMBARRIER_CMD_FLAG_CPU))
 		return -EINVAL;
 	if (cmd == MEMBARRIER_CMD_QUERY)
 		return MB_CMDS | MB_GET_REGISTRATIONS;
@@ -135,7 +142,7 @@ int64_t sys_membarrier(struct task *t, const struct sysargs *a)
 	if (cmd < 0 || (cmd & (cmd - 1)) || !(cmd & MB_CMDS))
 		return -EINVAL;
 	/* the host's registration may be left from an earlier process of the same cell */
-	if (cmd == MEMBARRIER_CMD_PRIVATE_EXPEDITED || cmd == MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE)
+	if (cmd & MB_NEEDS_REGISTER)
 		need = (uint32_t)cmd << 1;
 	if (need && !(__atomic_load_n(&t->mm->membarrier, __ATOMIC_RELAXED) & need))
 		return -EPERM;
@@ -148,6 +155,14 @@ int64_t sys_membarrier(struct task *t, const struct sysargs *a)
 	if (!r && (cmd & MB_REGISTER))
 		__atomic_or_fetch(&t->mm->membarrier, (uint32_t)cmd, __ATOMIC_RELAXED);
 	return r;
+}
+
+/* The host does it: what it says passes, but nothing of a host that refuses our order (R10). */
+int64_t sys_rseq(struct task *t, const struct sysargs *a)
+{
+	int r = pl_rseq(t->pl, a->a[0], ARG_U32(1), ARG_U32(2), ARG_U32(3));
+
+	return r == -ESRCH ? -EINTR : r;
 }
 
 /* --- memory policy: node 0 is all there is ------------------------------------------------------ */

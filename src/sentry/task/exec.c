@@ -311,6 +311,9 @@ static int strings_size(const struct exec *x, uint64_t *out)
 	return 0;
 }
 
+#define AT_RSEQ_FEATURE_SIZE_ 27
+#define AT_RSEQ_ALIGN_ 28
+
 struct auxv {
 	uint64_t v[MM_SAVED_AUXV];
 	uint32_t n;
@@ -347,6 +350,10 @@ static void fill_auxv(const struct exec *x, struct auxv *a, uint64_t vdso, uint6
 	aux(a, AT_SECURE, x->secure);
 	aux(a, AT_RANDOM, random);
 	aux(a, AT_HWCAP2, getauxval(AT_HWCAP2));
+	if (getauxval(AT_RSEQ_FEATURE_SIZE_)) {
+		aux(a, AT_RSEQ_FEATURE_SIZE_, getauxval(AT_RSEQ_FEATURE_SIZE_));
+		aux(a, AT_RSEQ_ALIGN_, getauxval(AT_RSEQ_ALIGN_));
+	}
 	aux(a, AT_EXECFN, execfn);
 	aux(a, AT_PLATFORM, platform);
 	aux(a, AT_NULL, 0);

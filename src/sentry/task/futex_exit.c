@@ -115,5 +115,7 @@ void futex_exit(struct task *t)
 		return;
 	}
 	futex_exit_robust(t);
+	if (tid)
+		pl_rseq_end(t->pl);	/* R10 */
 	futex_clear_tid(t);
 }

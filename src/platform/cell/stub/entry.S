@@ -232,17 +232,19 @@ stub_begin:
 	ud2
 
 /*
- * void site_gate(ctx): empties the address space. The notified call is the proof: behind it no
- * byte of the old guest is left, and rdx, which the notary compared, names the context.
+ * void site_gate(ctx, const uint64_t a[6]): empties the address space. The notified call is the
+ * proof: behind it no byte of the old guest is left, and rdx, which the notary compared, names the
+ * context. r10, r8 and r9 (address, length, signature) name the rseq area that this thread may have
+ * registered: it was to be unregistered before; were it not, this would fail with EFAULT now.
  */
 	.globl site_gate
 site_gate:
 	mov %rdi, %rdx
+	mov 24(%rsi), %r10
+	mov 32(%rsi), %r8
+	mov 40(%rsi), %r9
 	mov $CELL_MIN, %edi
 	movabs $(CELL_TOP - CELL_MIN), %rsi
-	xor %r10d, %r10d
-	xor %r8d, %r8d
-	xor %r9d, %r9d
 	mov $11, %eax
 	jmp SITE(IP_GATE)
 after_gate:
@@ -254,7 +256,19 @@ after_gate:
 	cld
 	rep stosq
 	lea 0x3000(%rdx), %rsp		/* below FRESH_UC of frame.c */
-	mov %rdx, %rdi
+	test %r10, %r10
+	jz 1f
+	mov %rdx, %rbx
+	mov %r10, %rdi
+	mov %r8, %rsi
+	mov $1, %edx			/* RSEQ_FLAG_UNREGISTER */
+	mov %r9, %r10
+	mov $334, %eax
+	call SITE(IP_STUB)
+	cmp $-14, %rax
+	je stub_die
+	mov %rbx, %rdx
+1:	mov %rdx, %rdi
 	wrgsbase %rdi
 	xor %eax, %eax
 	wrfsbase %rax

@@ -8,7 +8,8 @@
  *	anywhere	private futex operations, sched_yield, restart_syscall
  *	ip_sigret	rt_sigreturn
  *	ip_stub		futex WAIT and WAKE on contexts; sigaltstack, rt_sigprocmask that only set;
- *			close of a lent descriptor; the thread's CPU clock into a context
+ *			close of a lent descriptor; the thread's CPU clock into a context;
+ *			rseq that only unregisters
  *	ip_anon		private anonymous fixed mmap, munmap, mprotect, madvise below TOP
  *	ip_pds		prctl(PR_SET_PDEATHSIG, SIGKILL)
  *	ip_mad		madvise(contexts, MADV_DONTFORK)
@@ -148,7 +149,11 @@ f_stub:
 	jeq 14, f_mask
 	jeq 3, f_close
 	jeq 228, f_clock
+	jeq 334, f_rseq
 	ret_ TRAP
+f_rseq:	ld ARG(2)
+	jne 1, f_trap3			/* RSEQ_FLAG_UNREGISTER */
+	ret_ ALLOW
 f_futex:
 	ld ARG(0)+HI
 	jne CELL_CTX_HI, f_trap3
@@ -236,6 +241,7 @@ f_priv:
 	jeq 26, f_notify		/* msync */
 	jeq 324, f_notify		/* membarrier */
 	jeq 317, f_notify		/* seccomp */
+	jeq 334, f_notify		/* rseq */
 	jeq 27, f_notify		/* mincore */
 	jeq 302, f_notify		/* prlimit64 */
 	jeq 436, f_notify		/* close_range */

@@ -69,7 +69,7 @@ static int64_t run_op(struct cell_ctx *c, const struct cell_op *op)
 	case COP_CMPXCHG32:
 		return stub_cmpxchg32(op->a[0], (uint32_t)op->a[1], (uint32_t)op->a[2]);
 	case COP_GATE:
-		site_gate(c);
+		site_gate(c, op->a);
 	}
 	return -38;
 }
@@ -304,12 +304,26 @@ static int in_patched(int sig, struct cell_uc *uc, struct cell_ctx *c)
 	return 1;
 }
 
+/*
+ * The kernel could not reach the thread's rseq area while it ran here, and would not the next time
+ * either: as in Linux that is the end, but there is no guest frame to show it in.
+ */
+static int rseq_fault(int sig, const struct cell_sig *si, const struct cell_uc *uc)
+{
+	uint64_t ip = uc->gregs[G_RIP];
+
+	return sig == SIGSEGV_ && si->code == 0x80 /* SI_KERNEL */ && ip >= CELL_STUB_BASE &&
+	       ip < CELL_STUB_END;
+}
+
 void stub_signal(int sig, const struct cell_sig *si, struct cell_uc *uc, struct cell_ctx *c)
 {
 	uint32_t seen = __atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE);
 
 	if (fix_up(sig, si->addr, uc, c) || in_patched(sig, uc, c))
 		return;
+	if (rseq_fault(sig, si, uc))
+		stub_die();
 	c->frame = (uint32_t)((uint64_t)uc - (uint64_t)c);
 	c->sig = sig;
 	c->code = si->code;

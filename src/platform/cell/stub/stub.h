@@ -14,7 +14,7 @@ int64_t site_anon(uint32_t nr, const uint64_t *a);
 int64_t site_priv(uint32_t nr, const uint64_t *a);
 int64_t site_clone(const uint64_t *a);
 int64_t site_fork(const uint64_t *a);
-_Noreturn void site_gate(struct cell_ctx *c);
+_Noreturn void site_gate(struct cell_ctx *c, const uint64_t *a);
 uint64_t stub_copy(uint64_t to, uint64_t from, uint64_t n);
 uint64_t stub_zero(uint64_t to, uint64_t n);
 uint64_t stub_str(uint64_t to, uint64_t from, uint64_t n);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Restartable sequences (R10, R22). The cell's own thread registers the guest's area with the host,
+ * which then keeps the CPU numbers in it (the guest's are the host's) and aborts critical sections:
+ * nobody else sees preemption and migration.
+ *
+ * What a registration is good for to an attacker: the host writes to the area, and moves the thread
+ * to an address that the area names, from anywhere, our code included. So
+ *	- it is an ordered call, and how many a host thread was ordered to make is a fact;
+ *	- that it was undone is only ever a claim (the host refuses when the area is unmapped), but for
+ *	  the one at the gate, behind which no guest code is left to lie;
+ *	- a thread that ever registered does not fork: its child would have an area before it is
+ *	  introduced (space.c, agent_take). The child registers its own, by an order of its own.
+ */
+#include "platform/cell/cell_int.h"
+
+#include <errno.h>
+#include <linux/rseq.h>
+#include <string.h>
+#include "lib/checked.h"
+
+void rseq_ordered_locked(struct pl_thr *t, const struct pl_order *o)
+{
+	t->rseq_orders++;
+	t->rseq_last = (struct pl_rseq){o->a[0], (uint32_t)o->a[1], (uint32_t)o->a[3]};
+}
+
+static void call(struct pl_thr *t, uint32_t i, uint32_t kind, const struct pl_rseq *r, uint32_t flags)
+{
+	set_op(t, i, kind, SYS_rseq, r->addr, r->len, flags);
+	op_slot(t, i)->a[3] = r->sig;
+}
+
+static void order(struct pl_thr *t, uint32_t i)
+{
+	struct pl_order o = {.ip = IP_PRIV, .nr = SYS_rseq, .nargs = 4, .hfd = -1};
+
+	memcpy(o.a, op_slot(t, i)->a, sizeof(o.a));
+	order_add(t, &o);
+}
+
+void rseq_end_compose(struct pl_thr *t, uint32_t *n)
+{
+	if (!t->rseq.addr)
+		return;
+	call(t, (*n)++, COP_STUB, &t->rseq, RSEQ_FLAG_UNREGISTER);
+}
+
+void rseq_end(struct pl_thr *t)
+{
+	uint32_t n = 0;
+
+	if (t->rseq_due)		/* never was */
+		t->rseq.addr = 0;
+	rseq_end_compose(t, &n);
+	if (n)
+		(void)!stub_run(t, n);
+	rseq_ended(t);
+}
+
+void rseq_ended(struct pl_thr *t)
+{
+	t->rseq.addr = 0;
+	t->rseq_due = false;
+}
+
+void pl_rseq_end(pl_thread_t id)
+{
+	struct pl_thr *t = thr_of(id);
+
+	if (t)
+		rseq_end(t);
+}
+
+void rseq_due_compose(struct pl_thr *t, uint32_t *n)
+{
+	t->rseq_due = false;
+	call(t, *n, COP_PRIV, &t->rseq, 0);
+	order(t, (*n)++);
+}
+
+/* What the host would say, of what is registered already. 1: nothing is. */
+static int known(const struct pl_thr *t, const struct pl_rseq *r)
+{
+	if (!t->rseq.addr)
+		return 1;
+	if (t->rseq.addr != r->addr || t->rseq.len != r->len)
+		return -EINVAL;
+	return t->rseq.sig != r->sig ? -EPERM : 0;
+}
+
+int pl_rseq(pl_thread_t id, uint64_t addr, uint32_t len, uint32_t flags, uint32_t sig)
+{
+	struct pl_rseq want = {addr, len, sig};
+	struct pl_thr *t = thr_of(id);
+	int64_t res;
+	int r;
+
+	if (!t)
+		return -ESRCH;
+	if (flags & ~(uint32_t)RSEQ_FLAG_UNREGISTER)
+		return -EINVAL;
+	r = known(t, &want);
+	if (flags && r)
+		return r == 1 ? -EINVAL : r;
+	if (!flags && r != 1)
+		return r ? r : -EBUSY;
+	if (!flags && !range_within(addr, max(len, 1u), CELL_MIN, CELL_TOP))
+		return addr % 32 ? -EINVAL : -EFAULT;
+	call(t, 0, flags ? COP_STUB : COP_PRIV, &want, flags);
+	if (!flags)
+		order(t, 0);
+	r = stub_run(t, 1);
+	if (r < 0)
+		return r;
+	res = op_result(t, 0);
+	if (res < 0 && res >= -4095)
+		return (int)res;
+	t->rseq = want;
+	if (flags)
+		t->rseq.addr = 0;
+	return 0;
+}
