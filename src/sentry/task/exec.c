@@ -641,9 +641,9 @@ static int do_exec(struct exec *x, int32_t old_nr)
 	x->pl.v = PL_NONE;		/* the task's now */
 	reset_task(x);
 	rc = load(x);
-	leave_old(x);
 	x->mm = NULL;
 	if (rc) {
+		leave_old(x);
 		log_info("exec of %s failed past the point of no return: %d", x->execfn, rc);
 		t->in_syscall = false;
 		process_exit_group(t, SIGKILL);
@@ -651,7 +651,11 @@ static int do_exec(struct exec *x, int32_t old_nr)
 		return 0;
 	}
 	commit(x);
-	ptrace_exec(t, old_nr);
+	if (t->in_syscall)	/* not the first program, which is not to run yet */
+		task_prestart(t);
+	leave_old(x);		/* before a stop for a tracer, who may wait for vfork's end */
+	if (!t->prestarted)
+		ptrace_exec(t, old_nr);
 	return 0;
 }
 

@@ -319,12 +319,14 @@ static void put_child_tid(struct task *t)
 		(void)!copy_out(t, UADDR(t->set_child_tid), &nr, sizeof(nr));
 }
 
-/* By the creator: the guest thread runs on while the task's Sentry thread is still being woken. */
-static void prestart(struct task *t)
+void task_prestart(struct task *t)
 {
 	if (t->ptrace || __atomic_load_n(&t->work, __ATOMIC_SEQ_CST))
 		return;
 	put_child_tid(t);
+	if (t->regs_dirty)
+		pl_set_regs(t->pl, &t->regs);
+	t->regs_dirty = t->regs_valid = false;
 	task_tell_ids(t);
 	if (t->exiting)
 		return;
@@ -413,7 +415,7 @@ int task_start(struct task *t)
 	}
 	mutex_unlock(&workers_lock);
 	if (w) {
-		prestart(t);
+		task_prestart(t);
 		w->task = t;
 		__atomic_store_n(&w->word, 1, __ATOMIC_RELEASE);
 		(void)h_futex_wake(&w->word, 1);

@@ -24,6 +24,11 @@ void task_tell_ids(struct task *t);
 void task_untell_actions(struct task *t);
 void task_take_actions(struct task *t);
 
+/* task.c: lets the guest thread go while something else is still to be done for it: the task's own
+ * Sentry thread is to be woken, or an old space to be left. Nothing of it may be touched then but by
+ * task_main. Does nothing when there is work. */
+void task_prestart(struct task *t);
+
 /* exit.c */
 void task_do_exit(struct task *t);		/* runs everything up to zombie or gone */
 void process_release_task_locked(struct task *t, struct list *dead);
