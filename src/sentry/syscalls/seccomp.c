@@ -16,6 +16,7 @@ static int64_t action_avail(struct task *t, uint64_t uarg)
 	case SECCOMP_RET_KILL_THREAD:
 	case SECCOMP_RET_TRAP:
 	case SECCOMP_RET_ERRNO:
+	case SECCOMP_RET_USER_NOTIF:
 	case SECCOMP_RET_TRACE:
 	case SECCOMP_RET_LOG:
 	case SECCOMP_RET_ALLOW:
@@ -40,6 +41,13 @@ int64_t sys_seccomp(struct task *t, const struct sysargs *a)
 		if (flags)
 			return -EINVAL;
 		return action_avail(t, a->a[2]);
+	case SECCOMP_GET_NOTIF_SIZES: {
+		const struct seccomp_notif_sizes sizes = {sizeof(struct seccomp_notif),
+							  sizeof(struct seccomp_notif_resp),
+							  sizeof(struct seccomp_data)};
+
+		return flags ? -EINVAL : put_user(t, ARG_UADDR(2), sizes);
+	}
 	default:
 		return -EINVAL;
 	}

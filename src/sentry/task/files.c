@@ -189,6 +189,34 @@ int fd_dup_to(struct task *t, int fd, int to, bool cloexec)
 	return to;
 }
 
+int fd_add_to(struct task *o, struct file *f, int to, bool cloexec)
+{
+	struct files *fs = task_files_get(o);
+	uint64_t limit = min(task_rlimit(o, RLIMIT_NOFILE), (uint64_t)FILES_MAX);
+	struct file *old = NULL;
+	uint32_t fd = (uint32_t)to;
+	int rc;
+
+	if (!fs)
+		return -ESRCH;
+	mutex_lock(&fs->lock);
+	for (fd = to < 0 ? 0 : fd; to < 0 && fd < fs->cap && fs->slots[fd].file; fd++)
+		;
+	rc = fd >= limit ? (to < 0 ? -EMFILE : -EBADF) : grow_locked(fs, fd);
+	if (!rc && fs->slots[fd].file == RESERVED)
+		rc = -EBUSY;
+	if (!rc) {
+		old = fs->slots[fd].file;
+		fs->slots[fd] = (struct fd_slot){file_get(f), cloexec};
+		rc = (int)fd;
+	}
+	mutex_unlock(&fs->lock);
+	if (old)
+		file_close(old, fs, o);
+	files_put(NULL, fs);
+	return rc;
+}
+
 int fd_flags(struct task *t, int fd, int set)
 {
 	struct files *fs = t->files;

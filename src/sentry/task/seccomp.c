@@ -18,6 +18,7 @@
 #define AUDIT_ARCH_X86_64_ 0xc000003eu
 #define MAX_INSNS_PER_PATH 32768u
 #define TSYNC_LOOK_NS 100000u
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_ 32u	/* a supervised call waits for fatal signals only */
 #define NR_read 0
 #define NR_write 1
 #define NR_rt_sigreturn 15
@@ -26,6 +27,7 @@
 struct seccomp_filter {
 	refcount_t ref;
 	struct seccomp_filter *prev;	/* owned */
+	struct seccomp_listener *listener;	/* owned, or NULL */
 	bool log;
 	uint32_t n, depth;
 	uint64_t path;			/* instructions of the whole chain, with 4 per filter */
@@ -43,6 +45,8 @@ void seccomp_put(struct seccomp_filter *f)
 	while (f && ref_put(&f->ref)) {
 		struct seccomp_filter *prev = f->prev;
 
+		if (f->listener)
+			seccomp_listener_put(f->listener);
 		kfree(f);
 		f = prev;
 	}
@@ -154,14 +158,31 @@ static void tsync_wait(struct task *t)
 	}
 }
 
+/* One listener in a chain. */
+static int listener_of(struct task *t, bool killable, struct seccomp_filter *f, int *fd, struct file **file)
+{
+	for (const struct seccomp_filter *o = t->seccomp; o; o = o->prev)
+		if (o->listener)
+			return -EBUSY;
+	return seccomp_listener_create(t, killable, &f->listener, fd, file);
+}
+
 int64_t seccomp_set_filter(struct task *t, uint32_t flags, uint64_t uprog)
 {
 	const uint32_t known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
-			       SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+			       SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
+			       SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_;
 	struct seccomp_filter *f;
+	struct file *file = NULL;
+	int fd = -1;
 	int64_t rc;
 
 	if (flags & ~known)
+		return -EINVAL;
+	if ((flags & SECCOMP_FILTER_FLAG_TSYNC) && (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) &&
+	    !(flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH))
+		return -EINVAL;		/* one result cannot say both */
+	if ((flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_) && !(flags & SECCOMP_FILTER_FLAG_NEW_LISTENER))
 		return -EINVAL;
 	if (t->seccomp_mode == SECCOMP_MODE_STRICT)
 		return -EINVAL;
@@ -174,6 +195,13 @@ int64_t seccomp_set_filter(struct task *t, uint32_t flags, uint64_t uprog)
 	if (f->path > MAX_INSNS_PER_PATH) {
 		kfree(f);
 		return -ENOMEM;
+	}
+	if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) {
+		rc = listener_of(t, flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_, f, &fd, &file);
+		if (rc) {
+			kfree(f);
+			return rc;
+		}
 	}
 	mutex_lock(&tasks_lock);
 	if (flags & SECCOMP_FILTER_FLAG_TSYNC) {
@@ -189,11 +217,18 @@ int64_t seccomp_set_filter(struct task *t, uint32_t flags, uint64_t uprog)
 			tsync(t);
 	}
 	mutex_unlock(&tasks_lock);
+	if (rc && file) {
+		fd_abandon(t, fd);
+		file_put(file);
+		seccomp_listener_put(f->listener);
+	}
 	if (rc)
 		kfree(f);
-	else if (flags & SECCOMP_FILTER_FLAG_TSYNC)
+	else if (file)
+		fd_install(t, fd, file);
+	if (!rc && (flags & SECCOMP_FILTER_FLAG_TSYNC))
 		tsync_wait(t);
-	return rc;
+	return rc || !file ? rc : fd;
 }
 
 int64_t seccomp_set_strict(struct task *t)
@@ -206,7 +241,8 @@ int64_t seccomp_set_strict(struct task *t)
 
 /* --- verdicts ------------------------------------------------------------------------------ */
 
-static uint32_t evaluate(struct seccomp_filter *chain, const struct seccomp_data *d)
+static uint32_t evaluate(struct seccomp_filter *chain, const struct seccomp_data *d,
+			 struct seccomp_filter **match)
 {
 	uint32_t best = SECCOMP_RET_ALLOW;
 
@@ -214,7 +250,7 @@ static uint32_t evaluate(struct seccomp_filter *chain, const struct seccomp_data
 		uint32_t r = bpf_run(f->prog, d);
 
 		if ((int32_t)(r & SECCOMP_RET_ACTION_FULL) < (int32_t)(best & SECCOMP_RET_ACTION_FULL))
-			best = r;
+			best = r, *match = f;
 	}
 	return best;
 }
@@ -250,7 +286,7 @@ static int trace(struct task *t, uint32_t verdict, int64_t *ret)
 int seccomp_check(struct task *t, uint32_t nr, const uint64_t *args, int64_t *ret)
 {
 	struct seccomp_data d = {.nr = (int)nr, .arch = AUDIT_ARCH_X86_64_};
-	struct seccomp_filter *chain = t->seccomp;
+	struct seccomp_filter *chain = t->seccomp, *match = NULL;
 	uint32_t v;
 
 	if (t->seccomp_mode == SECCOMP_MODE_STRICT) {
@@ -262,7 +298,7 @@ int seccomp_check(struct task *t, uint32_t nr, const uint64_t *args, int64_t *re
 	d.instruction_pointer = task_regs(t, false)->rip;
 	for (int i = 0; i < 6; i++)
 		d.args[i] = args[i];
-	v = evaluate(chain, &d);
+	v = evaluate(chain, &d, &match);
 	switch (v & SECCOMP_RET_ACTION_FULL) {
 	case SECCOMP_RET_ALLOW:
 	case SECCOMP_RET_LOG:
@@ -278,8 +314,8 @@ int seccomp_check(struct task *t, uint32_t nr, const uint64_t *args, int64_t *re
 	case SECCOMP_RET_TRACE:
 		return trace(t, v, ret);
 	case SECCOMP_RET_USER_NOTIF:
-		*ret = -ENOSYS;		/* nobody holds a listener: none can be made yet */
-		return 1;
+		*ret = -ENOSYS;
+		return match && match->listener ? seccomp_notify(t, match->listener, &d, ret) : 1;
 	case SECCOMP_RET_KILL_THREAD:
 		if (t->proc->nr_threads > 1) {
 			task_exit_self(t, SIGSYS);

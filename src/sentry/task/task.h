@@ -405,6 +405,8 @@ void fd_install(struct task *t, int fd, struct file *f /* consumed */);
 void fd_abandon(struct task *t, int fd);
 /* Both in one; consumes f even on failure. */
 must_check int fd_add(struct task *t, struct file *f, bool cloexec);
+/* A reference of f becomes a descriptor of another task: number `to`, or the lowest (-1). */
+must_check int fd_add_to(struct task *o, struct file *f, int to, bool cloexec);
 must_check int fd_close(struct task *t, int fd);
 must_check int fd_dup_to(struct task *t, int fd, int to, bool cloexec);
 struct files *files_copy(struct files *f) must_check;
