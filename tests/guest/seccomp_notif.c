@@ -63,7 +63,7 @@ static void answer(int fd, int i)
 	else if (i == 2)
 		r.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	if (i == 3) {
-		struct seccomp_notif_addfd a = {.id = n.id, .flags = SECCOMP_ADDFD_FLAG_SEND, .srcfd = (uint32_t)tell[0]};
+		struct seccomp_notif_addfd a = {.id = n.id, .flags = SECCOMP_ADDFD_FLAG_SEND};
 		int m = memfd_create("m", 0);
 		CHECK(write(m, "bytes", 5) == 5);
 		a.srcfd = (uint32_t)m;

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include "host/time.h"
 #include "lib/checked.h"
+#include "lib/fmt.h"
 #include "sentry/core/kheap.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/handlers.h"
@@ -27,6 +28,7 @@ struct ptimer {
 	struct mutex lock;		/* RANK_OBJECT */
 	int32_t id, clock, base;	/* I; base -1: a CPU clock */
 	int32_t notify, signo;		/* I */
+	uint64_t value;			/* I: as given, for /proc */
 	struct process *proc;		/* I; borrowed: dropped before it dies */
 	struct task *target;		/* I; owned: the thread that gets the signal, or the creator */
 	struct sigqueue *q;		/* owned; NULL for SIGEV_NONE */
@@ -181,6 +183,7 @@ static int check_event(struct task *t, const struct l_sigevent *ev, struct ptime
 	struct task *o;
 
 	pt->notify = ev->notify;
+	pt->value = ev->value;
 	pt->signo = ev->signo;
 	switch (ev->notify) {
 	case SIGEV_SIGNAL | SIGEV_THREAD_ID_:
@@ -316,6 +319,28 @@ int64_t sys_timer_create(struct task *t, const struct sysargs *a)
 		return -EFAULT;
 	}
 	return 0;
+}
+
+void ptimers_show(struct task *t, struct pid_ns *ns, struct buf *b)
+{
+	struct process *p = t->proc;
+
+	mutex_lock(&p->sighand->lock);
+	for (struct list *l = p->ptimers.prev; l != &p->ptimers; l = l->prev) {	/* the newest first */
+		const struct ptimer *pt = list_entry(l, struct ptimer, link);
+		bool tid = pt->notify & SIGEV_THREAD_ID;
+		int kind = pt->notify & ~SIGEV_THREAD_ID, clock = pt->clock;
+
+		if (clock == CLOCK_PROCESS_CPUTIME_ID)
+			clock = -6;
+		else if (clock == CLOCK_THREAD_CPUTIME_ID)
+			clock = -2;
+		buf_fmt(b, "ID: %d\nsignal: %d/%016llx\nnotify: %s/%s.%d\nClockID: %d\n", pt->id, pt->signo,
+			(unsigned long long)pt->value,
+			kind == SIGEV_NONE ? "none" : kind == SIGEV_THREAD ? "thread" : "signal", tid ? "tid" : "pid",
+			tid && pt->target ? task_pid_nr(pt->target, ns) : task_tgid_nr(t, ns), clock);
+	}
+	mutex_unlock(&p->sighand->lock);
 }
 
 int64_t sys_timer_delete(struct task *t, const struct sysargs *a)

@@ -48,6 +48,9 @@ enum { ITIMER_KINDS = 3 };
 void itimers_drop(struct process *p);		/* at exit: nothing fires any more */
 /* At exec: POSIX timers end, interval timers stay. At exit both end. */
 void ptimers_drop(struct task *t);
+struct buf;
+struct pid_ns;
+void ptimers_show(struct task *t, struct pid_ns *ns, struct buf *b);	/* /proc/PID/timers */
 /* Deferred re-arming of ITIMER_REAL when its SIGALRM was taken. */
 void itimer_real_taken(struct process *p);
 /* A thread of p begins to run, or a limit changed: CPU timers are looked at. */

@@ -8,6 +8,7 @@
 
 #include "host/time.h"
 #include "sentry/core/kheap.h"
+#include "sentry/time/time.h"
 #include "sentry/fs/proc/pid.h"
 #include "sentry/task/ns.h"
 #include "sentry/vfs/mount.h"
@@ -408,7 +409,7 @@ int64_t proc_pid_timens_store(const struct pseudo_ctx *c, char *text, size_t n)
 
 int proc_pid_timers(const struct pseudo_ctx *c, struct buf *b)
 {
-	(void)c, (void)b;
+	ptimers_show(c->task, proc_ns(c), b);
 	return 0;
 }
 

@@ -150,7 +150,7 @@ static const struct pseudo_entry pid_entries[] = {
 	{.path = "attr/sockcreate", .mode = S_IFREG | 0666, .show = proc_pid_attr},
 	FIXED("ksm_merging_pages", FIXED_ZERO),
 	FIXED("ksm_stat", FIXED_KSM),
-	{.path = "projid_map", .mode = RW, .show = proc_pid_timers},
+	{.path = "projid_map", .mode = RW, .show = proc_fixed, .arg = FIXED_EMPTY},
 	{.path = "setgroups", .mode = RW, .show = proc_pid_setgroups, .store = proc_pid_setgroups_store},
 	{.path = "timens_offsets", .mode = RW, .show = proc_pid_timens, .store = proc_pid_timens_store},
 	{.path = "mounts", .show = proc_pid_mounts},
