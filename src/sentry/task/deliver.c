@@ -266,7 +266,7 @@ void signal_deliver(struct task *t)
 	}
 	(void)task_regs(t, false);
 	task_clear_work(t, TW_NOTIFY | TW_SECCOMP);
-	if (unlikely(t->mem_wanted || (t->ptrace && t->mm && !t->mm->mem_open)))
+	if (unlikely(t->mem_wanted || (t->mm && (t->ptrace || t->mm->mem_open))))
 		task_serve_mem(t);
 	while (!t->exiting) {
 		if (p->group_exit & (SG_CLD_CONTINUED | SG_CLD_STOPPED))

@@ -52,8 +52,14 @@ void task_serve_mem(struct task *t)
 		return;
 	if (wanted & WANT_STAT)
 		serve_stat(t, mm);
-	if (wanted == WANT_STAT || __atomic_load_n(&mm->mem_open, __ATOMIC_ACQUIRE))
+	if (wanted == WANT_STAT)
 		return;
+	if (__atomic_load_n(&mm->mem_open, __ATOMIC_ACQUIRE)) {
+		/* What the last call put out is to be seen, too. */
+		if (pl_flush(t->pl) == -EFAULT)
+			task_regs(t, true)->rax = (uint64_t)-EFAULT;
+		return;
+	}
 	if (pl_mem_open(t->pl) == 0)
 		__atomic_store_n(&mm->mem_open, true, __ATOMIC_RELEASE);
 }
