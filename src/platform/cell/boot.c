@@ -238,6 +238,8 @@ int pl_init(const struct pl_boot *boot)
 		return r;
 	while (!(v = __atomic_load_n(&pl.ready, __ATOMIC_ACQUIRE)))
 		(void)h_futex_wait(&pl.ready, 0, NULL);
+	if (v == 1 && h_thread_spawn(pool_fill, NULL, 0))
+		log_warn("cell: no thread to make cells ahead");
 	return v <= 2 ? 0 : (int)v;
 }
 

@@ -216,6 +216,9 @@ struct pl_thr *tid_find_locked(int htid);
 #define PL_POOL_MAX	8
 must_check int thr_exit_host(struct pl_thr *t);	/* its host thread is gone, as a fact */
 must_check int pool_take(struct pl_spc **s, struct pl_thr **t);
+void pool_add(struct pl_spc *s, struct pl_thr *t);
+/* Makes the first blank spaces, beside the start of the kernel: a thread's function. */
+void pool_fill(void *arg);
 /* Empties a space whose threads are all parked through the gate; true when it is blank and in the pool. */
 bool pool_recycle(struct pl_spc *s, bool wait_gone);
 /* Ends a space that nobody will use again; its memory is gone when this returns. */

@@ -38,6 +38,18 @@ int pool_take(struct pl_spc **s, struct pl_thr **t)
 	return 0;
 }
 
+/* A new blank space. */
+void pool_add(struct pl_spc *s, struct pl_thr *t)
+{
+	mutex_lock(&pl.lock);
+	thr_state_locked(t, THR_PARKED);
+	s->first = t;
+	s->pool_next = pl.pool;
+	pl.pool = (uint32_t)(s - pl.spc) + 1;
+	pl.npool++;
+	mutex_unlock(&pl.lock);
+}
+
 /* Leaves one host thread, the cell's first; NULL when that is not to be had cheaply. */
 static struct pl_thr *only_thread(struct pl_spc *s)
 {

@@ -217,6 +217,22 @@ static int new_cell(struct pl_thr *parent, const struct l_regs *regs, struct pl_
 	return 0;
 }
 
+void pool_fill(void *arg)
+{
+	struct pl_spc *s;
+	struct pl_thr *t;
+	int r = 0;
+
+	(void)arg;
+	for (unsigned i = 0; i < pl.boot.pool_blank && !r; i++) {
+		mutex_lock(&pl.tmpl_lock);
+		r = new_cell(pl.tmpl_thr, NULL, &s, &t);
+		if (!r)
+			pool_add(s, t);
+		mutex_unlock(&pl.tmpl_lock);
+	}
+}
+
 int pl_space_create(pl_space_t *space, pl_thread_t *thread)
 {
 	struct pl_spc *s;
@@ -226,7 +242,9 @@ int pl_space_create(pl_space_t *space, pl_thread_t *thread)
 	r = pool_take(&s, &t);
 	if (r) {
 		mutex_lock(&pl.tmpl_lock);
-		r = new_cell(pl.tmpl_thr, NULL, &s, &t);
+		r = pool_take(&s, &t);		/* pool_fill's, just now */
+		if (r)
+			r = new_cell(pl.tmpl_thr, NULL, &s, &t);
 		mutex_unlock(&pl.tmpl_lock);
 	}
 	if (r)
