@@ -14,6 +14,7 @@
 #include "sentry/task/exec.h"
 #include "sentry/task/futex.h"
 #include "sentry/task/ptrace.h"
+#include "sentry/task/rusage.h"
 #include "sentry/task/task_i.h"
 #include "sentry/time/time.h"
 
@@ -244,6 +245,7 @@ void process_release_task_locked(struct task *t, struct list *dead)
 		pid_detach(t, PIDTYPE_SID, p->session);
 		list_del(&p->sibling);
 		list_del(&p->all_link);
+		sys_usage_gone(p);
 		p->leader = NULL;
 		p->parent = NULL;
 		__atomic_fetch_sub(&task_root->nr_processes, 1, __ATOMIC_RELAXED);

@@ -77,6 +77,8 @@ struct task_root {
 	uint32_t next_inum;		/* a */
 	char core_pattern[CORE_PATTERN_MAX];	/* T: kernel.core_pattern */
 	uint32_t core_uses_pid;		/* a */
+	uint64_t usage_summed;		/* T: when sys_usage_sum looked last */
+	uint64_t gone_utime, gone_stime, gone_switches;	/* T: of processes that are gone */
 	uint64_t forks_total;		/* a: /proc/stat */
 	struct mutex pidmap_lock;	/* RANK_PIDMAP */
 	struct list pid_hash[PID_BUCKETS];

@@ -142,7 +142,7 @@ void cpumask_show_list(const uint8_t *mask, struct buf *b)
 /* --- the whole sandbox --------------------------------------------------------------------- */
 
 static struct {
-	uint64_t last;
+	uint64_t last, cpu;	/* ns: when it was asked last, and the CPU time used by then */
 	uint64_t load[3];	/* 16.16 */
 } loads;
 static struct mutex loads_lock = MUTEX_INIT(RANK_LOG);
@@ -155,37 +155,63 @@ void sys_usage_sum(struct sys_usage *s)
 
 	*s = (struct sys_usage){0};
 	mutex_lock(&tasks_lock);
+	uint64_t now = now_mono(), since = max(now - task_root->usage_summed, (uint64_t)1);
+	task_root->usage_summed = now;
+	s->utime = task_root->gone_utime;
+	s->stime = task_root->gone_stime;
+	s->switches = task_root->gone_switches;
 	list_for_each(p, &task_root->processes, all_link) {
 		process_usage_locked(p, &u);
 		s->utime += u.utime;
 		s->stime += u.stime;
 		s->switches += u.nvcsw + u.nivcsw;
+		/* threads in guest code may sleep in private futexes: so many can have run */
+		uint64_t guests = 0, ran = u.utime + u.stime - min(u.utime + u.stime, p->cpu_summed);
+		p->cpu_summed = u.utime + u.stime;
 		list_for_each(t, &p->threads, thread_link) {
 			s->tasks++;
-			s->running += t->state == TASK_GUEST || t->state == TASK_KERNEL;
+			guests += t->state == TASK_GUEST;
+			s->running += t->state == TASK_KERNEL;
 		}
+		s->running += (uint32_t)min(guests, (ran + since - 1) / since);
 	}
 	mutex_unlock(&tasks_lock);
 	s->forks = __atomic_load_n(&task_root->forks_total, __ATOMIC_RELAXED);
 }
 
-/* Decayed on demand by the time that has passed: an idle sandbox needs no tick for it. */
+void sys_usage_gone(struct process *p)
+{
+	struct rusage_sum u;
+
+	process_usage_locked(p, &u);
+	task_root->gone_utime += u.utime;
+	task_root->gone_stime += u.stime;
+	task_root->gone_switches += u.nvcsw + u.nivcsw;
+}
+
+/* What ran since the last time, spread over the seconds in between. Decayed on demand by the time that has passed: an idle sandbox needs no tick for it. */
 void sys_loadavg(uint32_t load[3])
 {
 	static const uint64_t period[3] = {60, 300, 900};
 	struct sys_usage s;
-	uint64_t now = now_mono() / 1000000000;
+	uint64_t now = now_mono(), cpu, target;
 
 	sys_usage_sum(&s);
 	mutex_lock(&loads_lock);
-	for (uint64_t dt = min(now - loads.last, (uint64_t)3600); dt > 0; dt--) {
+	cpu = s.utime + s.stime;
+	if (!loads.last)
+		loads.last = now, loads.cpu = cpu;
+	uint64_t dt = min((now - loads.last) / 1000000000, (uint64_t)3600);
+	target = dt ? ((cpu - min(cpu, loads.cpu)) << 16) / (now - loads.last) : 0;
+	if (dt)
+		loads.last = now, loads.cpu = cpu;
+	for (; dt > 0; dt--) {
 		for (int i = 0; i < 3; i++) {
-			uint64_t target = (uint64_t)s.running << 16, *l = &loads.load[i];
+			uint64_t *l = &loads.load[i];
 
 			*l = target > *l ? *l + (target - *l) / period[i] : *l - (*l - target) / period[i];
 		}
 	}
-	loads.last = now;
 	for (int i = 0; i < 3; i++)
 		load[i] = (uint32_t)loads.load[i];
 	mutex_unlock(&loads_lock);

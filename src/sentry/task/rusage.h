@@ -20,4 +20,5 @@ struct sys_usage {
 	uint32_t tasks, running;
 };
 void sys_usage_sum(struct sys_usage *u);
+void sys_usage_gone(struct process *p);	/* T held: it leaves the list of processes */
 void sys_loadavg(uint32_t load[3]);	/* 16.16 fixed point over 1, 5, 15 minutes */

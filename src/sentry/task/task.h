@@ -184,6 +184,7 @@ struct process {
 	/* T: CPU time as a sum of differences (R23): of spaces that it has left, and of the one that is
 	 * its own (PL_NONE for a vfork child: then its threads' clocks count). */
 	uint64_t cpu_done, cpu_base, cpu_seen_max;
+	uint64_t cpu_summed;			/* T: when sys_usage_sum looked last */
 	pl_space_t cpu_space;
 	struct ktimer itimer_real, cpu_timer;	/* time/itimer.c */
 	uint64_t itimer_real_interval;
