@@ -189,7 +189,8 @@ void sys_usage_gone(struct process *p)
 	task_root->gone_switches += u.nvcsw + u.nivcsw;
 }
 
-/* What ran since the last time, spread over the seconds in between. Decayed on demand by the time that has passed: an idle sandbox needs no tick for it. */
+/* What ran since the last time, spread over the seconds in between. Decayed on demand by the time
+ * that has passed: an idle sandbox needs no tick for it. */
 void sys_loadavg(uint32_t load[3])
 {
 	static const uint64_t period[3] = {60, 300, 900};
