@@ -79,6 +79,11 @@ int main(void)
 	SHOW(fallocate(f3, FALLOC_FL_KEEP_SIZE, 0, 200000));
 	fstat(f3, &st);
 	printf("%ld\n", (long)st.st_size);
+	/* what is allocated behind the end goes with a truncation, also to the size it has */
+	struct stat sb;
+	SHOW(ftruncate(f3, 100000));
+	fstat(f3, &sb);
+	printf("%ld %ld\n", (long)sb.st_size, (long)sb.st_blocks);
 	SHOW(fallocate(f3, 0, -1, 5));
 	SHOW(fallocate(f3, 0, 0, 0));
 	SHOW(fallocate(f3, FALLOC_FL_PUNCH_HOLE, 0, 5));

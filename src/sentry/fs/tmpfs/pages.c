@@ -228,8 +228,8 @@ int tdata_resize(struct tnode *n, uint64_t size)
 		tdata_sync_blocks(n);
 		return 0;
 	}
-	if (size < old) {
-		pages_free(n, (size + PAGE_SIZE - 1) / PAGE_SIZE, (old + PAGE_SIZE - 1) / PAGE_SIZE);
+	if (size <= old) {
+		pages_free(n, (size + PAGE_SIZE - 1) / PAGE_SIZE, UINT64_MAX);	/* preallocated ones, too */
 		if (size % PAGE_SIZE)
 			zero_part(n, size, (size | (PAGE_SIZE - 1)) + 1);
 	}
@@ -268,11 +268,19 @@ int tdata_alloc(struct tnode *n, uint64_t from, uint64_t to)
 		tdata_sync_blocks(n);
 		return r ? -ENOSPC : 0;
 	}
-	for (uint64_t i = from / PAGE_SIZE; i * PAGE_SIZE < to; i++) {
-		uint32_t page;
-		int r = page_make(n, i, false, &page);
-		if (r)
+	uint64_t size = (n->inode.size + PAGE_SIZE - 1) / PAGE_SIZE, first = from / PAGE_SIZE;
+	bool had_some = false;
+
+	for (uint64_t i = first; i * PAGE_SIZE < to; i++) {
+		uint32_t *s = slot_find(n, i), page;
+		int r;
+
+		had_some |= s && *s && i < size;
+		r = page_make(n, i, false, &page);
+		if (r) {	/* nothing of a failed call stays, as far as that is known */
+			pages_free(n, had_some ? max(first, size) : first, i);
 			return r;
+		}
 	}
 	return 0;
 }
