@@ -10,6 +10,7 @@
 #include "sentry/core/charge.h"
 #include "sentry/core/kheap.h"
 #include "sentry/fs/tmpfs/tmpfs_int.h"
+#include "sentry/task/task.h"
 
 #define IDLE_MAX 96u	/* memfds of files that nobody has open */
 
@@ -49,6 +50,14 @@ static void unaccount(struct tnode *n, uint64_t pages)
 	if (ts)
 		__atomic_fetch_sub(&ts->used_pages, pages, __ATOMIC_RELAXED);
 	uncharge(CHARGE_FILE, pages * PAGE_SIZE);
+}
+
+/* The host counts more pages than could be accounted. */
+static bool memfd_over(struct tnode *n)
+{
+	struct stat st;
+
+	return !h_fstat(hh_fd(n->memfd), &st) && (uint64_t)st.st_blocks / 8 > n->blocks;
 }
 
 /* A mapped file grows without our doing: what the host counts is what is accounted. */
@@ -261,13 +270,43 @@ void tdata_free(struct tnode *n)
 	n->memfd = n->memfd_ro = HH_NONE;
 }
 
+#define ALLOC_STEP (64ull << 20)	/* what is allocated between two looks for signals */
+
+static bool stop_asked(void)
+{
+	return current && signal_pending(current);
+}
+
+/* In steps, each within the limit; what a failed call added behind the end is given back. */
+static int memfd_alloc(struct tnode *n, uint64_t from, uint64_t to)
+{
+	uint64_t at = from, len, behind = max(from, n->inode.size);
+	int r = 0;
+
+	for (; at < to && !r; at += len) {
+		uint64_t had = n->blocks;
+
+		len = min(ALLOC_STEP, to - at);
+		if (stop_asked())
+			r = -EINTR;
+		else if (h_fallocate(hh_fd(n->memfd), FALLOC_FL_KEEP_SIZE, (int64_t)at, (int64_t)len))
+			r = -ENOSPC;
+		tdata_sync_blocks(n);
+		if (!r && n->blocks == had && memfd_over(n))
+			r = -ENOSPC;
+	}
+	if (r && at > behind) {
+		(void)!h_fallocate(hh_fd(n->memfd), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				   (int64_t)behind, (int64_t)(at - behind));
+		tdata_sync_blocks(n);
+	}
+	return r;
+}
+
 int tdata_alloc(struct tnode *n, uint64_t from, uint64_t to)
 {
-	if (!hh_is_none(n->memfd)) {
-		int r = h_fallocate(hh_fd(n->memfd), FALLOC_FL_KEEP_SIZE, (int64_t)from, (int64_t)(to - from));
-		tdata_sync_blocks(n);
-		return r ? -ENOSPC : 0;
-	}
+	if (!hh_is_none(n->memfd))
+		return memfd_alloc(n, from, to);
 	uint64_t size = (n->inode.size + PAGE_SIZE - 1) / PAGE_SIZE, first = from / PAGE_SIZE;
 	bool had_some = false;
 
@@ -276,7 +315,7 @@ int tdata_alloc(struct tnode *n, uint64_t from, uint64_t to)
 		int r;
 
 		had_some |= s && *s && i < size;
-		r = page_make(n, i, false, &page);
+		r = i % (ALLOC_STEP / PAGE_SIZE) == 0 && stop_asked() ? -EINTR : page_make(n, i, false, &page);
 		if (r) {	/* nothing of a failed call stays, as far as that is known */
 			pages_free(n, had_some ? max(first, size) : first, i);
 			return r;
