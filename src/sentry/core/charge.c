@@ -39,6 +39,11 @@ uint64_t charge_limit(void)
 	return kheap_root->charge.limit;
 }
 
+uint64_t charge_file_limit(void)
+{
+	return kheap_root->charge.file_limit;
+}
+
 static bool over(const struct charge_state *c, enum charge_kind k)
 {
 	uint64_t sum = 0;

@@ -21,6 +21,7 @@ uint32_t limit_noted(void);
 void uncharge(enum charge_kind k, uint64_t bytes);
 uint64_t charge_used(enum charge_kind k);
 uint64_t charge_limit(void);
+uint64_t charge_file_limit(void);	/* for all files in memory together; 0: none */
 /* A reclaimer runs under whatever locks the allocating caller holds: it only tries locks.
  * They are static functions registered at start; each frees what it can and returns the bytes. */
 void charge_add_reclaimer(uint64_t (*fn)(uint64_t wanted));

@@ -72,12 +72,15 @@ int tmpfs_statfs(struct super *sb, struct l_statfs *st)
 	struct tmpfs_super *ts = sb->priv;
 	uint64_t used = __atomic_load_n(&ts->used_pages, __ATOMIC_RELAXED), total = ts->max_pages;
 
+	/* what all files in memory may take together, if this one has no size of its own */
+	uint64_t most = (charge_file_limit() ? charge_file_limit() : arena_size()) / PAGE_SIZE;
+	uint64_t others = charge_used(CHARGE_FILE) / PAGE_SIZE, left = others < most ? most - others : 0;
 	if (!total)
-		total = (charge_limit() ? charge_limit() : arena_size()) / PAGE_SIZE;
+		total = used + left;
 	uint64_t files = ts->max_inodes ? ts->max_inodes : 1u << 20;
 	st->bsize = st->frsize = (int64_t)PAGE_SIZE;
 	st->blocks = total;
-	st->bfree = st->bavail = used < total ? total - used : 0;
+	st->bfree = st->bavail = used < total ? min(total - used, left) : 0;
 	st->files = files;
 	st->ffree = files - min(files, __atomic_load_n(&ts->used_inodes, __ATOMIC_RELAXED));
 	st->namelen = NAME_MAX_LEN;
