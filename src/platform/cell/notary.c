@@ -172,6 +172,8 @@ static int judge(const struct seccomp_notif *n)
 	struct pl_thr *t;
 	int r = -EPERM;
 
+	if (__atomic_load_n(&pl.stopping, __ATOMIC_SEQ_CST))
+		return r;
 	if (n->data.instruction_pointer == IP_FORK1)
 		return introduce(n);
 	mutex_lock(&pl.lock);
@@ -207,7 +209,8 @@ void notary_main(void *arg)
 	int r;
 
 	(void)arg;
-	while (!__atomic_load_n(&pl.stopping, __ATOMIC_RELAXED)) {
+	/* also while we stop: a child that nobody has heard of yet can only be told to end */
+	for (;;) {
 		memset(&u, 0, sizeof(u));
 		r = h_ioctl(pl.listener, SECCOMP_IOCTL_NOTIF_RECV, H_ARG(&u.n));
 		if (r == -EINTR || r == -ENOENT)
