@@ -46,7 +46,7 @@ static int check(struct task *t, const struct path *p, const char *name, bool wr
 			return -EROFS;
 	}
 	if (strcmp(name, XATTR_NAME_CAPS) == 0)
-		return write && !inode_capable(i, t->cred, CAP_SETFCAP) ? -EPERM : 0;
+		return 0;		/* file_caps_to_store looks at the value first */
 	if (strncmp(name, "security.", 9) == 0 || strncmp(name, "system.", 7) == 0)
 		return write && !task_capable(t, CAP_SYS_ADMIN) && !inode_owner_or_capable(i, t->cred)
 			       ? -EPERM : 0;
@@ -195,6 +195,8 @@ static int64_t do_remove(struct task *t, enum source s, const struct sysargs *a)
 		return r;
 	struct inode *i = p.dentry->inode;
 	r = check(t, &p, name, true);
+	if (!r && strcmp(name, XATTR_NAME_CAPS) == 0 && !inode_capable(i, t->cred, CAP_SETFCAP))
+		r = -EPERM;
 	if (!r)
 		r = inode_ops(i)->removexattr ? inode_ops(i)->removexattr(i, name) : -EOPNOTSUPP;
 	if (!r)
