@@ -85,6 +85,7 @@ int main(void)
 	pid_t pid = fork();
 	if (pid == 0) {
 		setsid();
+		signal(SIGINT, SIG_DFL);	/* a shell's background commands ignore it */
 		tcgetattr(slave, &t);
 		t.c_lflag |= ISIG;
 		tcsetattr(slave, TCSANOW, &t);
