@@ -30,6 +30,7 @@ static void crash(uint64_t limit, int threads, bool dumpable, int sig)
 	while (threads--)
 		pthread_create(&t, NULL, sleeper, NULL);
 	usleep(20000);
+	signal(sig, SIG_DFL);	/* a shell's background commands ignore SIGQUIT */
 	raise(sig);
 	_exit(0);
 }
