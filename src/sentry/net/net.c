@@ -54,14 +54,22 @@ bool net_lo_has(struct net_ns *ns, bool v6)
 	return n && (v6 ? READ_ONCE(n->lo_up) : READ_ONCE(n->lo_addr));
 }
 
-int net_lo_addr(struct net_ns *ns, struct task *t, bool v6)
+/* Whoever changes lo: 0 and its namespace's state, -EPERM, -ENOMEM. */
+static int may_change(struct net_ns *ns, struct task *t, struct net **n)
 {
-	struct net *n = net_of(ns);
-
 	if (!cred_ns_capable(t->cred, ns->user_ns ? ns->user_ns : task_root->user_ns, CAP_NET_ADMIN))
 		return -EPERM;
-	if (!n)
-		return -ENOMEM;
+	*n = net_of(ns);
+	return *n ? 0 : -ENOMEM;
+}
+
+int net_lo_addr(struct net_ns *ns, struct task *t, bool v6)
+{
+	struct net *n;
+	int r = may_change(ns, t, &n);
+
+	if (r)
+		return r;
 	if (net_lo_has(ns, v6))
 		return -EEXIST;
 	if (!v6)
@@ -71,12 +79,11 @@ int net_lo_addr(struct net_ns *ns, struct task *t, bool v6)
 
 int net_lo_set(struct net_ns *ns, struct task *t, bool up)
 {
-	struct net *n = net_of(ns);
+	struct net *n;
+	int r = may_change(ns, t, &n);
 
-	if (!cred_ns_capable(t->cred, ns->user_ns ? ns->user_ns : task_root->user_ns, CAP_NET_ADMIN))
-		return -EPERM;
-	if (!n)
-		return -ENOMEM;
+	if (r)
+		return r;
 	WRITE_ONCE(n->lo_up, up);
 	if (up)
 		WRITE_ONCE(n->lo_addr, true);

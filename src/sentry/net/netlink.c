@@ -19,7 +19,6 @@
 #include "sentry/task/ns.h"
 #include "sentry/task/task.h"
 
-
 static KCACHE(netlink_cache, struct netlink_sock, 0);
 
 #define MSG_MAX 16384u		/* a request longer than this is refused */
@@ -67,9 +66,23 @@ void nl_attr(struct nl_reply *r, uint16_t type, const void *data, uint16_t n)
 		memcpy(RTA_DATA(a), data, n);
 }
 
-static void attr32(struct nl_reply *r, uint16_t type, uint32_t v)
+void nl_attr32(struct nl_reply *r, uint16_t type, uint32_t v)
 {
 	nl_attr(r, type, &v, sizeof(v));
+}
+
+const char *nl_attr_next(struct nl_attrs *w, struct rtattr *a)
+{
+	const char *p;
+
+	if (w->n <= w->at || w->n - w->at < sizeof(*a))
+		return NULL;
+	memcpy(a, w->body + w->at, sizeof(*a));
+	if (a->rta_len < sizeof(*a) || a->rta_len > w->n - w->at)
+		return NULL;
+	p = w->body + w->at + sizeof(*a);
+	w->at += NLMSG_ALIGN(a->rta_len);
+	return p;
 }
 
 void nl_msg_end(struct nl_reply *r)
@@ -89,15 +102,15 @@ static void add_link(struct nl_reply *r, const struct nlmsghdr *req, uint16_t fl
 
 	nl_msg_begin(r, req, RTM_NEWLINK, flags, port, &ifi, sizeof(ifi));
 	nl_attr(r, IFLA_IFNAME, "lo", 3);
-	attr32(r, IFLA_TXQLEN, 1000);
+	nl_attr32(r, IFLA_TXQLEN, 1000);
 	nl_attr(r, IFLA_OPERSTATE, &state, 1);
 	state = 0;
 	nl_attr(r, IFLA_LINKMODE, &state, 1);
-	attr32(r, IFLA_MTU, 65536);
-	attr32(r, IFLA_GROUP, 0);
-	attr32(r, IFLA_PROMISCUITY, 0);
-	attr32(r, IFLA_NUM_TX_QUEUES, 1);
-	attr32(r, IFLA_NUM_RX_QUEUES, 1);
+	nl_attr32(r, IFLA_MTU, 65536);
+	nl_attr32(r, IFLA_GROUP, 0);
+	nl_attr32(r, IFLA_PROMISCUITY, 0);
+	nl_attr32(r, IFLA_NUM_TX_QUEUES, 1);
+	nl_attr32(r, IFLA_NUM_RX_QUEUES, 1);
 	state = 1;
 	nl_attr(r, IFLA_CARRIER, &state, 1);
 	nl_attr(r, IFLA_QDISC, ifi.ifi_flags & IFF_UP ? "noqueue" : "noop", ifi.ifi_flags & IFF_UP ? 8 : 5);
@@ -121,7 +134,7 @@ static void add_addr(struct nl_reply *r, const struct nlmsghdr *req, uint32_t po
 		nl_attr(r, IFA_LOCAL, lo4, sizeof(lo4));
 		nl_attr(r, IFA_LABEL, "lo", 3);
 	}
-	attr32(r, IFA_FLAGS, IFA_F_PERMANENT);
+	nl_attr32(r, IFA_FLAGS, IFA_F_PERMANENT);
 	nl_attr(r, IFA_CACHEINFO, &ci, sizeof(ci));
 	nl_msg_end(r);
 }
@@ -137,6 +150,10 @@ void nl_reply_send(struct sock *s, struct nl_reply *r)
 	struct sockaddr_nl from = {.nl_family = AF_NETLINK};
 	bool room;
 
+	if (!r->at) {
+		skb_put(r->b);
+		return;
+	}
 	r->b->len = r->at;
 	memcpy(r->b->from, &from, sizeof(from));
 	r->b->from_len = sizeof(from);
@@ -218,10 +235,7 @@ static int dump(struct sock *s, const struct nlmsghdr *req, uint8_t family)
 			if (family != AF_INET && net_lo_has(s->net, true))
 				add_addr(&r, req, s->nl->port, true);
 		}
-		if (r.at)
-			nl_reply_send(s, &r);
-		else
-			skb_put(r.b);
+		nl_reply_send(s, &r);
 	}
 	return nl_send_done(s, req);
 }
@@ -229,21 +243,17 @@ static int dump(struct sock *s, const struct nlmsghdr *req, uint8_t family)
 /* Does a message about a link mean lo, by number or name? */
 static bool means_lo(const char *body, uint32_t n, struct ifinfomsg *ifi)
 {
+	struct nl_attrs at = {.body = body, .n = n, .at = NLMSG_ALIGN(sizeof(*ifi))};
 	struct rtattr a;
-	uint32_t at = NLMSG_ALIGN(sizeof(*ifi));
+	const char *p;
 	bool match;
 
 	*ifi = (struct ifinfomsg){0};
 	memcpy(ifi, body, min(n, (uint32_t)sizeof(*ifi)));
 	match = ifi->ifi_index == 1;
-	while (n > at && n - at >= sizeof(a)) {
-		memcpy(&a, body + at, sizeof(a));
-		if (a.rta_len < sizeof(a) || a.rta_len > n - at)
-			break;
-		if (a.rta_type == IFLA_IFNAME && a.rta_len >= sizeof(a) + 2 && !memcmp(body + at + sizeof(a), "lo", 2))
+	while ((p = nl_attr_next(&at, &a)))
+		if (a.rta_type == IFLA_IFNAME && a.rta_len >= sizeof(a) + 2 && !memcmp(p, "lo", 2))
 			match = true;
-		at += NLMSG_ALIGN(a.rta_len);
-	}
 	return match;
 }
 
@@ -262,28 +272,22 @@ static int set_link(struct sock *s, const char *body, uint32_t n)
 /* RTM_NEWADDR: lo may be given the address that it gets by itself anyway. */
 static int set_addr(struct sock *s, const char *body, uint32_t n)
 {
+	struct nl_attrs at = {.body = body, .n = n, .at = NLMSG_ALIGN(sizeof(struct ifaddrmsg))};
 	struct ifaddrmsg ifa = {0};
-	struct rtattr a;
-	uint32_t at = NLMSG_ALIGN(sizeof(ifa));
 	static const uint8_t one[16] = {[15] = 1};
 	bool usual = false;
+	struct rtattr a;
+	const char *p;
 
 	if (n < sizeof(ifa))
 		return -EINVAL;
 	memcpy(&ifa, body, sizeof(ifa));
 	if (ifa.ifa_index != 1)
 		return -ENODEV;
-	while (n > at && n - at >= sizeof(a)) {
-		const uint8_t *v = (const uint8_t *)body + at + sizeof(a);
-
-		memcpy(&a, body + at, sizeof(a));
-		if (a.rta_len < sizeof(a) || a.rta_len > n - at)
-			break;
+	while ((p = nl_attr_next(&at, &a)))
 		if (a.rta_type == IFA_LOCAL || a.rta_type == IFA_ADDRESS)
-			usual = (ifa.ifa_family == AF_INET && a.rta_len == sizeof(a) + 4 && v[0] == 127) ||
-				(ifa.ifa_family == AF_INET6 && a.rta_len == sizeof(a) + 16 && !memcmp(v, one, 16));
-		at += NLMSG_ALIGN(a.rta_len);
-	}
+			usual = (ifa.ifa_family == AF_INET && a.rta_len == sizeof(a) + 4 && p[0] == 127) ||
+				(ifa.ifa_family == AF_INET6 && a.rta_len == sizeof(a) + 16 && !memcmp(p, one, 16));
 	return usual ? net_lo_addr(s->net, current, ifa.ifa_family == AF_INET6) : -EPERM;
 }
 

@@ -29,31 +29,6 @@ static const struct {
 	{AF_INET6, RT_TABLE_LOCAL, 0}, {AF_INET6, RT_TABLE_MAIN, 32766},
 };
 
-static void attr32(struct nl_reply *r, uint16_t type, uint32_t v)
-{
-	nl_attr(r, type, &v, sizeof(v));
-}
-
-/* The attributes behind a message's fixed part, one by one; NULL at the end. */
-struct attr_at {
-	const char *body;
-	uint32_t n, at;
-};
-
-static const char *attr_next(struct attr_at *w, struct rtattr *a)
-{
-	const char *p;
-
-	if (w->n <= w->at || w->n - w->at < sizeof(*a))
-		return NULL;
-	memcpy(a, w->body + w->at, sizeof(*a));
-	if (a->rta_len < sizeof(*a) || a->rta_len > w->n - w->at)
-		return NULL;
-	p = w->body + w->at + sizeof(*a);
-	w->at += NLMSG_ALIGN(a->rta_len);
-	return p;
-}
-
 static void add_route(struct nl_reply *r, const struct nlmsghdr *req, uint32_t port, const struct route *o)
 {
 	static const uint8_t lo4[4] = {127, 0, 0, 1};
@@ -62,13 +37,13 @@ static void add_route(struct nl_reply *r, const struct nlmsghdr *req, uint32_t p
 	uint8_t pref = 0;
 
 	nl_msg_begin(r, req, RTM_NEWROUTE, NLM_F_MULTI, port, &m, sizeof(m));
-	attr32(r, RTA_TABLE, o->table);
+	nl_attr32(r, RTA_TABLE, o->table);
 	nl_attr(r, RTA_DST, o->dst, o->family == AF_INET ? 4 : 16);
 	if (o->family == AF_INET6)
-		attr32(r, RTA_PRIORITY, o->metric);
+		nl_attr32(r, RTA_PRIORITY, o->metric);
 	else
 		nl_attr(r, RTA_PREFSRC, lo4, 4);
-	attr32(r, RTA_OIF, 1);
+	nl_attr32(r, RTA_OIF, 1);
 	if (o->family == AF_INET6)
 		nl_attr(r, RTA_PREF, &pref, 1);
 	nl_msg_end(r);
@@ -80,17 +55,17 @@ static void add_rule(struct nl_reply *r, const struct nlmsghdr *req, uint32_t po
 	uint8_t proto = RTPROT_KERNEL;
 
 	nl_msg_begin(r, req, RTM_NEWRULE, NLM_F_MULTI, port, &h, sizeof(h));
-	attr32(r, FRA_TABLE, rules[i].table);
-	attr32(r, FRA_SUPPRESS_PREFIXLEN, ~0u);
+	nl_attr32(r, FRA_TABLE, rules[i].table);
+	nl_attr32(r, FRA_SUPPRESS_PREFIXLEN, ~0u);
 	nl_attr(r, FRA_PROTOCOL, &proto, 1);
 	if (rules[i].priority)
-		attr32(r, FRA_PRIORITY, rules[i].priority);
+		nl_attr32(r, FRA_PRIORITY, rules[i].priority);
 	nl_msg_end(r);
 }
 
 int netlink_route_dump(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n)
 {
-	struct attr_at at = {.body = body, .n = n, .at = NLMSG_ALIGN(sizeof(struct rtmsg))};
+	struct nl_attrs at = {.body = body, .n = n, .at = NLMSG_ALIGN(sizeof(struct rtmsg))};
 	uint32_t table = 0;
 	struct rtmsg m = {0};
 	struct rtattr a;
@@ -107,7 +82,7 @@ int netlink_route_dump(struct sock *s, const struct nlmsghdr *req, const char *b
 				add_rule(&r, req, s->nl->port, i);
 	} else {
 		table = n >= sizeof(m) ? m.rtm_table : 0;
-		while ((p = attr_next(&at, &a)))
+		while ((p = nl_attr_next(&at, &a)))
 			if (a.rta_type == RTA_TABLE && a.rta_len == RTA_LENGTH(4))
 				memcpy(&table, p, 4);
 		for (const struct route *o = routes; o < routes + array_size(routes); o++)
@@ -115,16 +90,13 @@ int netlink_route_dump(struct sock *s, const struct nlmsghdr *req, const char *b
 			    net_lo_has(s->net, true))	/* there are none while it is down */
 				add_route(&r, req, s->nl->port, o);
 	}
-	if (r.at)
-		nl_reply_send(s, &r);
-	else
-		skb_put(r.b);
+	nl_reply_send(s, &r);
 	return nl_send_done(s, req);
 }
 
 int netlink_route_get(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n)
 {
-	struct attr_at at = {.body = body, .n = n, .at = NLMSG_ALIGN(sizeof(struct rtmsg))};
+	struct nl_attrs at = {.body = body, .n = n, .at = NLMSG_ALIGN(sizeof(struct rtmsg))};
 	struct rtmsg m = {.rtm_family = AF_INET, .rtm_dst_len = 32, .rtm_table = RT_TABLE_MAIN,
 			  .rtm_type = RTN_LOCAL, .rtm_flags = RTM_F_CLONED | 0x80000000u /* RTCF_LOCAL */};
 	static const uint8_t lo4[4] = {127, 0, 0, 1};
@@ -135,7 +107,7 @@ int netlink_route_get(struct sock *s, const struct nlmsghdr *req, const char *bo
 	const char *p;
 	int err;
 
-	while ((p = attr_next(&at, &a)))
+	while ((p = nl_attr_next(&at, &a)))
 		if (a.rta_type == RTA_DST && a.rta_len == RTA_LENGTH(4))
 			memcpy(dst, p, 4);
 	if (!n || body[0] != AF_INET || dst[0] != 127 || !net_lo_has(s->net, true))
@@ -144,11 +116,11 @@ int netlink_route_get(struct sock *s, const struct nlmsghdr *req, const char *bo
 	if (err)
 		return err;
 	nl_msg_begin(&r, req, RTM_NEWROUTE, 0, s->nl->port, &m, sizeof(m));
-	attr32(&r, RTA_TABLE, RT_TABLE_MAIN);
+	nl_attr32(&r, RTA_TABLE, RT_TABLE_MAIN);
 	nl_attr(&r, RTA_DST, dst, 4);
-	attr32(&r, RTA_OIF, 1);
+	nl_attr32(&r, RTA_OIF, 1);
 	nl_attr(&r, RTA_PREFSRC, lo4, 4);
-	attr32(&r, RTA_UID, current->cred->uid);
+	nl_attr32(&r, RTA_UID, current->cred->uid);
 	nl_attr(&r, RTA_CACHEINFO, &ci, sizeof(ci));
 	nl_msg_end(&r);
 	nl_reply_send(s, &r);

@@ -122,6 +122,19 @@ static int wait_woken(struct task *t, struct futex_waiter *w, uint64_t deadline)
 	}
 }
 
+/* An interrupted wait with a deadline goes on by restart_syscall, see futex_wait_restart. */
+static int64_t to_be_restarted(struct task *t, uint64_t uaddr, uint32_t val, uint32_t bitset,
+			       uint64_t deadline, bool private)
+{
+	t->restart.kind = RESTART_FUTEX_WAIT;
+	t->restart.arg[0] = uaddr;
+	t->restart.arg[1] = val;
+	t->restart.arg[2] = bitset;
+	t->restart.arg[3] = deadline;
+	t->restart.arg[4] = private;
+	return -ERESTART_RESTARTBLOCK;
+}
+
 int64_t futex_wait(struct task *t, uint64_t uaddr, uint32_t val, uint32_t bitset, uint64_t deadline)
 {
 	struct futex_waiter w = {.t = t, .bitset = bitset};
@@ -139,13 +152,7 @@ int64_t futex_wait(struct task *t, uint64_t uaddr, uint32_t val, uint32_t bitset
 		r = wait_woken(t, &w, deadline);
 	if (r != -ERESTARTSYS || deadline == WAIT_FOREVER)
 		return r;
-	t->restart.kind = RESTART_FUTEX_WAIT;
-	t->restart.arg[0] = uaddr;
-	t->restart.arg[1] = val;
-	t->restart.arg[2] = bitset;
-	t->restart.arg[3] = deadline;
-	t->restart.arg[4] = false;
-	return -ERESTART_RESTARTBLOCK;
+	return to_be_restarted(t, uaddr, val, bitset, deadline, false);
 }
 
 /* --- private ones: the host's queue (R2, R18) ----------------------------------------------------- */
@@ -193,13 +200,7 @@ int64_t futex_private_wait(struct task *t, uint64_t uaddr, uint32_t val, uint32_
 
 	if (r != -ERESTARTSYS || deadline == WAIT_FOREVER)
 		return r;
-	t->restart.kind = RESTART_FUTEX_WAIT;
-	t->restart.arg[0] = uaddr;
-	t->restart.arg[1] = val;
-	t->restart.arg[2] = bitset;
-	t->restart.arg[3] = deadline;
-	t->restart.arg[4] = true;
-	return -ERESTART_RESTARTBLOCK;
+	return to_be_restarted(t, uaddr, val, bitset, deadline, true);
 }
 
 int64_t futex_wait_restart(struct task *t)

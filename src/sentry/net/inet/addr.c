@@ -46,9 +46,14 @@ void inet_destroy(struct sock *s)
 	s->inet = NULL;
 }
 
+bool inet_bytes_v4(const uint8_t b[16])
+{
+	return !memcmp(b, v4_prefix, sizeof(v4_prefix));
+}
+
 bool inet_is_v4(const struct inet_addr *a)
 {
-	return !memcmp(a->b, v4_prefix, sizeof(v4_prefix));
+	return inet_bytes_v4(a->b);
 }
 
 bool inet_is_any(const struct inet_addr *a)

@@ -13,13 +13,6 @@
 
 /* --- in ------------------------------------------------------------------------------------------ */
 
-static bool v4_bytes(const uint8_t b[16])
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	return !memcmp(b, mapped, sizeof(mapped));
-}
-
 /* The source has to be ours. */
 static int take_source(struct sock *s, const struct inet_addr *a, unsigned ifindex, struct ip_info *ip)
 {
@@ -143,7 +136,7 @@ static int out_v6(struct sock *s, const struct ip_info *ip, struct cmsg_out *o)
 	memcpy(&pi.ipi6_addr, ip->dst, 16);
 	if (wants(s, IPPROTO_IPV6, IPV6_RECVPKTINFO))
 		r = scm_put_one(o, IPPROTO_IPV6, IPV6_PKTINFO, &pi, sizeof(pi));
-	if (v4_bytes(ip->dst))
+	if (inet_bytes_v4(ip->dst))
 		return r;
 	if (!r && wants(s, IPPROTO_IPV6, IPV6_RECVHOPLIMIT))
 		r = scm_put_one(o, IPPROTO_IPV6, IPV6_HOPLIMIT, &v, sizeof(v));
@@ -161,7 +154,7 @@ int inet_cmsg_out(struct sock *s, const struct ip_info *ip, struct cmsg_out *o)
 		return 0;
 	if (s->family == AF_INET6)
 		r = out_v6(s, ip, o);
-	if (!r && v4_bytes(ip->dst))
+	if (!r && inet_bytes_v4(ip->dst))
 		r = out_v4(s, ip, o);
 	return r;
 }

@@ -36,6 +36,7 @@ void inet_destroy(struct sock *s);
 must_check int inet_parse(const struct sock *s, const void *addr, uint32_t len, struct inet_addr *out);
 uint32_t inet_format(const struct sock *s, const struct inet_addr *a, void *out);
 bool inet_is_any(const struct inet_addr *a);
+bool inet_bytes_v4(const uint8_t b[16]);	/* a mapped IPv4 address */
 bool inet_is_v4(const struct inet_addr *a);
 bool inet_is_loopback(const struct inet_addr *a);
 bool inet_same(const struct inet_addr *a, const struct inet_addr *b);	/* addresses only */
