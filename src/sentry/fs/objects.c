@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sentry/fs/objects.h"
+#include "sentry/fs/aio/aio.h"
 #include "sentry/fs/epoll/epoll.h"
 #include "sentry/fs/fasync/fasync.h"
 #include "sentry/fs/inotify/inotify.h"
@@ -11,6 +12,7 @@ int fs_objects_init(void)
 {
 	int r;
 
+	aio_start();
 	epoll_start();
 	inotify_start();
 	timerfd_start();

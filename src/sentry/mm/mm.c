@@ -43,6 +43,7 @@ int mm_create(pl_space_t space, struct mm **out)
 	ref_init(&mm->users, 1);
 	mutex_init(&mm->lock, RANK_MM);
 	list_init(&mm->in_flight);
+	list_init(&mm->aio);
 	wq_init(&mm->flight_wq);
 	mm->space = space;
 	mm->task_top = pl_guest_top();
@@ -65,12 +66,15 @@ struct mm *mm_get(struct mm *mm)
 }
 
 void (*mm_ended)(void);
+void (*mm_aio_exit)(struct mm *mm);
 
 static void drop_layout(struct mm *mm)
 {
 	struct vma *dead = NULL, *v;
 	struct file *exe;
 
+	if (mm_aio_exit)
+		mm_aio_exit(mm);
 	mutex_lock(&mm->lock);
 	while ((v = vma_first_locked(mm)) != NULL)
 		vma_unlink_locked(mm, v, &dead);

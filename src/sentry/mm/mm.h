@@ -80,6 +80,7 @@ struct mm {
 	uint64_t idle_asked;		/* a: ns; when /proc last looked whether its threads run */
 	bool idle;			/* a: they did not */
 	uint64_t seed;			/* layout randomisation: per sandbox (R8) */
+	struct list aio;		/* contexts of io_setup, fs/aio */
 	uint64_t hole_from, hole_max;	/* gap search: start here; largest gap above it */
 };
 
@@ -93,6 +94,7 @@ void mm_fork_end(struct task *t, struct mm *child, bool ok);
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm);
 extern void (*mm_ended)(void);	/* an address space is gone; set at the start */
+extern void (*mm_aio_exit)(struct mm *mm);	/* nobody runs in it any more; set at the start */
 void mm_users_put(struct mm *mm);	/* a task leaves: the last one drops all vmas and files */
 
 /* --- calls ---- (current task t; address or negative errno) */

@@ -6,11 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include "sentry/syscalls/fs_util.h"
-
-#ifndef RWF_NOAPPEND
-#define RWF_NOAPPEND 0x20
-#endif
-#define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND)
+#include "sentry/vfs/poll.h"
 
 /* At the file's own position: ops know it by its address (a host description has its own). */
 static int64_t rw_current(struct task *t, struct file *f, struct uio *u, bool write)
@@ -105,12 +101,16 @@ int64_t sys_pwrite64(struct task *t, const struct sysargs *a)
 }
 
 /* RWF_* of one call that the ops know as flags of the file. */
-static int64_t rw_flagged(struct task *t, struct file *f, struct uio *u, int64_t *pos, int flags, bool write)
+int64_t fs_rw_flagged(struct task *t, struct file *f, struct uio *u, int64_t *pos, int flags, bool write)
 {
 	int64_t r;
 
-	if ((flags & RWF_NOWAIT) && (f->mode & FMODE_STREAM) && !(f->flags & O_NONBLOCK))
-		return -EOPNOTSUPP;
+	if ((flags & RWF_NOWAIT) && (f->mode & FMODE_STREAM) && !(f->flags & O_NONBLOCK)) {
+		if (f->fops != FOPS_pipe && f->fops != FOPS_socket)
+			return -EOPNOTSUPP;
+		if (!(vfs_poll(f, NULL) & (EPOLLHUP | EPOLLERR | (write ? EPOLLOUT : EPOLLIN))))
+			return -EAGAIN;
+	}
 	if (write && (flags & RWF_APPEND) && !(f->flags & O_APPEND)) {
 		struct kstat st;
 		r = vfs_getattr(&f->path, &st, 0);
@@ -154,15 +154,15 @@ static int64_t do_rwv(struct task *t, int fd, uint64_t iov, uint64_t n, int64_t 
 	}
 	int64_t pos = at;
 	if (at != -1) {
-		r = rw_flagged(t, f, &u, &pos, flags, write);
+		r = fs_rw_flagged(t, f, &u, &pos, flags, write);
 	} else if (flags && !(f->mode & FMODE_STREAM)) {
 		r = file_pos_lock(f, t);
 		if (!r) {
-			r = rw_flagged(t, f, &u, &f->pos, flags, write);
+			r = fs_rw_flagged(t, f, &u, &f->pos, flags, write);
 			file_pos_unlock(f);
 		}
 	} else if (flags) {
-		r = rw_flagged(t, f, &u, &f->pos, flags, write);
+		r = fs_rw_flagged(t, f, &u, &f->pos, flags, write);
 	} else {
 		r = rw_current(t, f, &u, write);
 		if (write)

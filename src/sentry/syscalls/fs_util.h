@@ -15,3 +15,9 @@ must_check int fs_path_cred(struct task *t, const struct cred *cred, int dirfd, 
 must_check int fs_path(struct task *t, uaddr_t name, bool follow, struct path *out);
 /* A referenced file's path. */
 must_check int fs_fd_path(struct task *t, int fd, bool path_too, struct path *out);
+/* One transfer at *pos with the RWF_* flags of that call. */
+must_check int64_t fs_rw_flagged(struct task *t, struct file *f, struct uio *u, int64_t *pos, int flags, bool write);
+#ifndef RWF_NOAPPEND
+#define RWF_NOAPPEND 0x20
+#endif
+#define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND)

@@ -93,6 +93,17 @@ static int64_t eventfd_write_op(struct file *f, struct uio *u, int64_t *pos)
 	return sizeof(val);
 }
 
+int eventfd_signal(struct file *f, uint64_t n)
+{
+	struct eventfd *e = f->priv;
+
+	if (f->fops != FOPS_eventfd)
+		return -EINVAL;
+	if (add(e, n))
+		wq_wake(&e->wq, EPOLLIN | EPOLLRDNORM, 0);
+	return 0;
+}
+
 static uint32_t eventfd_poll(struct file *f, struct poll_table *pt)
 {
 	struct eventfd *e = f->priv;

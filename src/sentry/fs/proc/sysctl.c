@@ -10,6 +10,7 @@
 
 #include "host/proc.h"
 #include "sentry/core/kheap.h"
+#include "sentry/fs/aio/aio.h"
 #include "sentry/fs/proc/sysctl.h"
 #include "sentry/task/ns.h"
 #include "sentry/task/uname.h"
@@ -148,6 +149,9 @@ int sysctl_text_show(const struct pseudo_ctx *c, struct buf *b)
 	case SYSCTL_file_nr:
 		buf_fmt(b, "%llu\t0\t%lld\n", (unsigned long long)file_count(),
 			(long long)sysctl_get(SYSCTL_file_max));
+		return 0;
+	case SYSCTL_aio_nr:
+		buf_fmt(b, "%u\n", aio_total());
 		return 0;
 	case SYSCTL_inode_nr:
 		buf_fmt(b, "1024\t0\n");
