@@ -186,6 +186,9 @@ void pl_set_affinity(pl_thread_t t, const void *mask, size_t n);
 /* CPU time of the guest thread itself, ns, since its creation. Exact while it is the only thread
  * of its space; else as of its last pl_thread_cpu_update. Any thread may ask. */
 uint64_t pl_thread_cputime(pl_thread_t t);
+/* What the calling Sentry thread has spent spinning, in pauses; and pauses in ns. */
+uint64_t pl_spun(void);
+uint64_t pl_spun_ns(uint64_t n);
 /* Reads the clock of the stopped thread. [stub] */
 void pl_thread_cpu_update(pl_thread_t t);
 /* CPU time of all threads of the space, ns, since it was created. Any thread may ask. */

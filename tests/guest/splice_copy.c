@@ -3,6 +3,8 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include "guest.h"
 
 static char buf[200000];
@@ -90,5 +92,13 @@ int main(void)
 	struct stat st;
 	fstat(out, &st);
 	printf("%ld\n", (long)st.st_size);
+	/* what cannot be spliced says so, and does not wait */
+	int dir_fd = open(".", O_RDONLY), e = eventfd(1, 0), in = inotify_init();
+	SHOW(splice(dir_fd, NULL, p[1], NULL, 10, 0));
+	SHOW(splice(e, NULL, p[1], NULL, 8, 0));
+	SHOW(splice(in, NULL, p[1], NULL, 10, 0));
+	SHOW(write(p[1], "12345678", 8));
+	SHOW(splice(p[0], NULL, e, NULL, 8, 0));
+	SHOW(splice(p[0], NULL, dir_fd, NULL, 8, 0));
 	DONE();
 }

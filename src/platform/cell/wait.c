@@ -23,11 +23,13 @@ static struct {
 	uint32_t nspin;		/* a: our threads that spin */
 	uint32_t ncpus;
 	uint32_t pauses;	/* in SPIN_NS */
+	uint64_t pause_ps;	/* one pause */
 	uint64_t gap;		/* TSC ticks in PREEMPT_NS */
 	int64_t calm_until;	/* a */
 	cpu_set_t all;
 } w;
 
+static __thread uint64_t spun;		/* pauses made, by this Sentry thread */
 static __thread int pinned_to = -1;
 static __thread int64_t may_move;	/* then it may be moved to another CPU again */
 
@@ -49,6 +51,7 @@ void wait_init(void)
 	t1 = h_now();
 	if (t1 <= t0)
 		t1 = t0 + 1;
+	w.pause_ps = (uint64_t)(t1 - t0) * 1000 / 400;
 	w.pauses = (uint32_t)(400ll * SPIN_NS / (t1 - t0)) + 1;
 	if (w.pauses > 5000)
 		w.pauses = 5000;
@@ -158,9 +161,10 @@ static bool spin(struct pl_thr *t)
 {
 	uint64_t last = __builtin_ia32_rdtsc(), now;
 	bool hit = false;
+	uint32_t i;
 
 	__atomic_add_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
-	for (uint32_t i = 0; i < w.pauses << t->patient; i++) {
+	for (i = 0; i < w.pauses << t->patient; i++) {
 		if (__atomic_load_n(&t->c->ev_seq, __ATOMIC_ACQUIRE) != t->ev) {
 			hit = true;
 			break;
@@ -178,6 +182,7 @@ static bool spin(struct pl_thr *t)
 		last = now;
 	}
 	__atomic_sub_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
+	spun += i;
 	return hit;
 }
 
@@ -217,10 +222,23 @@ void wait_word(const uint32_t *word)
 	if (pl.boot.no_spin || w.ncpus < 2 || !room(1) ||
 	    h_now() < __atomic_load_n(&w.calm_until, __ATOMIC_RELAXED))
 		return;
+	uint32_t i;
+
 	__atomic_add_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
-	for (uint32_t i = 0; i < w.pauses && !__atomic_load_n(word, __ATOMIC_ACQUIRE); i++)
+	for (i = 0; i < w.pauses && !__atomic_load_n(word, __ATOMIC_ACQUIRE); i++)
 		__builtin_ia32_pause();
 	__atomic_sub_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
+	spun += i;
+}
+
+uint64_t pl_spun(void)
+{
+	return spun;
+}
+
+uint64_t pl_spun_ns(uint64_t n)
+{
+	return n * w.pause_ps / 1000;
 }
 
 static bool is_dead(const struct pl_thr *t)

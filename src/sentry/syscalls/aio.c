@@ -197,8 +197,8 @@ int64_t sys_io_submit(struct task *t, const struct sysargs *a)
 /* Nothing is ever on its way when somebody could ask. */
 int64_t sys_io_cancel(struct task *t, const struct sysargs *a)
 {
-	uint32_t key;
-	int r = get_user(t, key, UADDR(a->a[1] + offsetof(struct iocb, aio_key)));
+	struct iocb cb;
+	int r = get_user(t, cb, ARG_UADDR(1));
 
 	return r ? r : -EINVAL;
 }

@@ -218,6 +218,24 @@ static int get_offsets(struct task *t, struct ends *e)
 	return r;
 }
 
+/* What has neither splice_read nor splice_write in Linux: a read of it could wait for ever. */
+static bool no_splice(const struct file *f)
+{
+	switch (f->fops) {
+	case FOPS_epoll:
+	case FOPS_eventfd:
+	case FOPS_timerfd:
+	case FOPS_signalfd:
+	case FOPS_pidfd:
+	case FOPS_seccomp:
+	case FOPS_inotify:
+	case FOPS_mqueue:
+		return true;
+	default:
+		return S_ISDIR(f->inode->mode);
+	}
+}
+
 static int64_t run_splice(struct task *t, struct ends *e, uint64_t len, unsigned flags)
 {
 	struct pipe *ip = pipe_of(e->in), *op = pipe_of(e->out);
@@ -273,7 +291,7 @@ int64_t sys_splice(struct task *t, const struct sysargs *a)
 	}
 	if (!(e.in->mode & FMODE_READ) || !(e.out->mode & FMODE_WRITE))
 		r = -EBADF;
-	else if (!pipe_of(e.in) && !pipe_of(e.out))
+	else if ((!pipe_of(e.in) && !pipe_of(e.out)) || no_splice(e.in) || no_splice(e.out))
 		r = -EINVAL;
 	else
 		r = get_offsets(t, &e);

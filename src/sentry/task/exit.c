@@ -416,6 +416,7 @@ void task_do_exit(struct task *t)
 	if (process_sem_exit)
 		process_sem_exit(t);
 	mutex_lock(&tasks_lock);
+	task_sys_end(t);
 	files = steal(t->files);
 	fs = steal(t->fs);
 	ns = steal(t->ns);

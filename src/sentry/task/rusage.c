@@ -3,13 +3,58 @@
  * was booked when it changed host threads (exec): a sum of differences, so it never jumps (R23). */
 #include "sentry/task/rusage.h"
 #include "host/proc.h"
+#include "host/time.h"
 #include "sentry/task/task_i.h"
+
+/* System time is what a task's Sentry thread has run for it, without spinning. */
+static uint64_t serving_ns(uint32_t tid, uint64_t spun)
+{
+	uint64_t cpu = (uint64_t)h_clock_ns((int)(~tid << 3 | 6));	/* CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED */
+
+	spun = pl_spun_ns(spun);
+	return cpu - min(cpu, spun);
+}
+
+void task_sys_start(struct task *t)
+{
+	uint32_t tid = (uint32_t)h_gettid();
+
+	t->sys_spun = pl_spun();
+	t->sys_base = serving_ns(tid, t->sys_spun);
+	__atomic_store_n(&t->host_thread, tid, __ATOMIC_RELEASE);
+}
+
+static uint64_t sys_ns(struct task *t)
+{
+	uint32_t tid = __atomic_load_n(&t->host_thread, __ATOMIC_ACQUIRE);
+	uint64_t ns, seen = __atomic_load_n(&t->sys_seen, __ATOMIC_RELAXED);
+
+	if (!tid)
+		return 0;
+	if (t == current)
+		__atomic_store_n(&t->sys_spun, pl_spun(), __ATOMIC_RELAXED);
+	ns = serving_ns(tid, __atomic_load_n(&t->sys_spun, __ATOMIC_RELAXED));
+	ns -= min(ns, t->sys_base);
+	/* others see a spin that goes on as serving: never less than what was shown */
+	while (ns > seen && !__atomic_compare_exchange_n(&t->sys_seen, &seen, ns, false, __ATOMIC_RELAXED,
+							 __ATOMIC_RELAXED))
+		;
+	return max(ns, seen);
+}
+
+/* T held: its Sentry thread will serve others. */
+void task_sys_end(struct task *t)
+{
+	t->usage.stime += sys_ns(t);
+	__atomic_store_n(&t->host_thread, 0, __ATOMIC_RELEASE);
+}
 
 void task_usage(struct task *t, struct rusage_sum *out)
 {
 	pl_thread_t pl = t->pl;
 
 	*out = t->usage;
+	out->stime += sys_ns(t);
 	if (pl.v != PL_NONE) {
 		uint64_t now = pl_thread_cputime(pl);
 
@@ -47,6 +92,8 @@ void process_usage_locked(struct process *p, struct rusage_sum *out)
 	}
 	p->cpu_seen_max = max(p->cpu_seen_max, cpu);
 	out->utime = p->cpu_seen_max;
+	p->sys_seen_max = max(p->sys_seen_max, out->stime);
+	out->stime = p->sys_seen_max;
 }
 
 /* T held. The process has a space of its own from now on. */

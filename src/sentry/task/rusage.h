@@ -5,6 +5,8 @@
 #include "sentry/task/task.h"
 
 void task_usage(struct task *t, struct rusage_sum *out);	/* one thread, so far */
+void task_sys_start(struct task *t);	/* its Sentry thread begins to serve it */
+void task_sys_end(struct task *t);
 void process_usage(struct process *p, struct rusage_sum *out);	/* all threads, dead ones too */
 
 /* struct task.affinity as /proc shows masks: "ff,ffffffff" and "0-3,8". */

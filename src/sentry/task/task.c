@@ -17,6 +17,7 @@
 #include "sentry/task/exec.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/seccomp.h"
+#include "sentry/task/rusage.h"
 #include "sentry/task/task_i.h"
 
 struct mutex tasks_lock = MUTEX_INIT(RANK_TASKS);
@@ -290,6 +291,7 @@ static void run_once(struct task *t)
 	t->prestarted = false;
 	t->regs_dirty = t->regs_valid = t->in_syscall = false;
 	rc = pl_run(t->pl, &ev);
+	__atomic_store_n(&t->sys_spun, pl_spun(), __ATOMIC_RELAXED);
 	if (!rc && ev.kind == PL_EV_COPYFAIL) {
 		copy_failed(t, dirty);
 		__atomic_store_n(&t->state, TASK_KERNEL, __ATOMIC_SEQ_CST);
@@ -338,6 +340,7 @@ void task_prestart(struct task *t)
 void task_main(struct task *t)
 {
 	current = t;
+	task_sys_start(t);
 	if (!t->prestarted)
 		put_child_tid(t);
 	while (!t->exiting) {

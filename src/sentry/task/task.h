@@ -183,7 +183,7 @@ struct process {
 	struct rusage_sum dead_threads, dead_children;	/* T */
 	/* T: CPU time as a sum of differences (R23): of spaces that it has left, and of the one that is
 	 * its own (PL_NONE for a vfork child: then its threads' clocks count). */
-	uint64_t cpu_done, cpu_base, cpu_seen_max;
+	uint64_t cpu_done, cpu_base, cpu_seen_max, sys_seen_max;
 	uint64_t cpu_summed;			/* T: when sys_usage_sum looked last */
 	pl_space_t cpu_space;
 	struct ktimer itimer_real, cpu_timer;	/* time/itimer.c */
@@ -218,7 +218,10 @@ struct task {
 	uint32_t work;			/* a: enum task_work bits */
 	uint32_t wake_word;		/* a: wait_sleep's futex word: bumped by task_wake */
 	pl_thread_t pl;			/* o: the platform's thread */
-	uint32_t host_thread;		/* index of its Sentry thread */
+	/* System time, rusage.c: host tid of its Sentry thread (a; 0: none, its time is in usage), that
+	 * thread's CPU time at the start, spinning taken off (I), and its pauses so far (a). */
+	uint32_t host_thread;
+	uint64_t sys_base, sys_spun, sys_seen;
 	struct process *proc;		/* owned, I but for exec */
 	struct list thread_link;	/* T: in proc->threads */
 	struct pid *pid;		/* owned: its own thread id */
