@@ -15,6 +15,12 @@ enum lock_rank {		/* outermost first */
 	RANK_NONE,
 	RANK_EPOLL_TREE,	/* which epoll watches which file; poll ops take anything below */
 	RANK_EPOLL,		/* one epoll instance; nested ones outer first */
+	RANK_OVL2_RENAME,	/* an overlay that a guest mounted upon such an overlay: as RENAME */
+	RANK_OVL2_INODE,	/* its inodes */
+	RANK_OVL2_COPY,		/* its copies in the making */
+	RANK_OVL1_RENAME,	/* an overlay that a guest mounted upon others' directories */
+	RANK_OVL1_INODE,
+	RANK_OVL1_COPY,
 	RANK_RENAME,		/* one per superblock tree: cross-directory renames */
 	RANK_INODE,		/* struct inode.lock; a directory's is held over its Gofer call */
 	RANK_INODE_NESTED,	/* a child or the second directory, while RANK_INODE is held */

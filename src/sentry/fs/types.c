@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 
 #include "sentry/fs/dev/dev.h"
+#include "sentry/fs/ovl/ovl.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/sys/sys.h"
 #include "sentry/task/task.h"
@@ -44,5 +45,5 @@ int fs_types_init(void)
 	for (unsigned i = 0; i < array_size(types); i++)
 		fs_type_register(&types[i]);
 	dev_init();
-	return 0;
+	return ovl_init();
 }

@@ -31,6 +31,8 @@ must_check int vfs_mount(struct task *t, const char *source, const char *target,
 			 uint64_t flags, const char *data);
 must_check int vfs_umount(struct task *t, const char *target, int flags);
 must_check int vfs_pivot_root(struct task *t, const char *new_root, const char *put_old);
+/* A mount of one directory for the kernel's own use, in no namespace. */
+must_check int mount_clone_alone(const struct path *p, struct mount **out);
 must_check int mount_bind(struct task *t, const struct path *from, const struct path *to, bool rec);
 
 /* A file system type that mount(2) can make; registered at start. */

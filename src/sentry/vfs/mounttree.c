@@ -400,6 +400,11 @@ int mount_clone(struct mount *m, struct dentry *root, struct mount **out)
 	return r;
 }
 
+int mount_clone_alone(const struct path *p, struct mount **out)
+{
+	return mount_create_root(p->mnt->sb, p->dentry, p->mnt->flags, p->mnt->source, out);
+}
+
 /* Copies the tree below `top` (seen from `root`); *out is unattached. Each copy remembers its
  * original in ->copy_of until the caller is done with it. Serialised by the caller (ns change). */
 int mount_tree_copy(struct mount *top, struct dentry *root, struct mount **out)

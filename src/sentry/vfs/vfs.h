@@ -129,8 +129,9 @@ struct super {
 	uint64_t next_ino;
 	uint32_t flags;			/* ST_RDONLY, ... of the superblock */
 	struct mutex rename_lock;	/* RANK_RENAME */
+	uint32_t depth;			/* overlays upon each other, this one included */
 	bool fixed_names;		/* a missing name is ENOENT to those who would make it, too */
-	uint16_t inode_rank;		/* RANK_INODE, or RANK_INODE_LOWER for a layer of an overlay */
+	uint16_t inode_rank;		/* RANK_INODE, or what an overlay and its layers have instead */
 	struct dentry *root;
 	const char *type_name;		/* kheap copy: "tmpfs" */
 	void *priv;

@@ -2,6 +2,7 @@
 #pragma once
 /* Between the files of vfs/: the dcache, the mount tree and the walk. */
 #include "sentry/vfs/mount.h"
+#include "sentry/vfs/stack.h"
 #include "sentry/vfs/vfs.h"
 
 /* --- dcache.c -------------------------------------------------------------------------------- */
@@ -12,16 +13,6 @@ extern struct mutex *dcache_lock;
 uint64_t dcache_rename_seq(void);
 /* A referenced cached dentry, or NULL. */
 struct dentry *dentry_find(struct dentry *dir, const char *name, size_t len);
-/* As dentry_lookup, with dir's inode lock held by the caller. */
-must_check int dentry_lookup_locked(struct dentry *dir, const char *name, size_t len,
-				    struct dentry **out);
-/* A negative dentry becomes the new object (reference consumed). */
-void dentry_instantiate(struct dentry *d, struct inode *inode);
-/* The name is gone: negative if nobody else holds it (true), else unhashed, and IN_DELETE_SELF is
- * sent when the last lets go of it. */
-bool dentry_deleted(struct dentry *d);
-must_check int dentry_move(struct dentry *d, struct dentry *target, bool exchange);
-bool dentry_is_below(const struct dentry *d, const struct dentry *ancestor);
 struct dentry *dentry_parent(struct dentry *d);		/* referenced */
 /* The path inside its file system. */
 char *dentry_text(struct dentry *d, char *buf, size_t cap);
@@ -62,7 +53,6 @@ bool mount_follow_down(struct path *p);
 bool mount_follow_up(struct path *p);
 bool dentry_is_mountpoint(const struct path *dir, const struct dentry *d);
 bool path_equal(const struct path *a, const struct path *b);
-must_check int path_want_write(const struct path *p);
 
 /* --- namei.c --------------------------------------------------------------------------------- */
 

@@ -9,107 +9,29 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "sentry/core/kheap.h"
+#include "sentry/fs/overlay/namelist.h"
 #include "sentry/fs/overlay/overlay_int.h"
 
 #define UPPER (1ll << 40)
-#define BLOCK_BYTES 32000u
-
-struct oname {
-	struct rb_node rb;	/* by name, when there are several layers */
-	uint64_t ino;
-	uint16_t len;
-	uint8_t type;
-	char name[];
-};
-
-struct oblock {
-	struct oblock *next;
-	uint32_t used;
-	char data[BLOCK_BYTES] __attribute__((aligned(8)));
-};
-
-struct olist {
-	struct oblock *first, *last;
-	struct rb_root names;
-	bool dedupe;
-	/* cursor: entry number `at` is at byte `off` of `cur` */
-	struct oblock *cur;
-	uint32_t off;
-	int64_t at;
-};
 
 struct sink {
 	struct dir_emit e;	/* first */
-	struct olist *l;
+	struct name_list *l;
 	struct tnode *dir;
 	uint64_t dev;
 	int err;
 };
 
-static void list_free(struct olist *l)
-{
-	if (!l)
-		return;
-	while (l->first) {
-		struct oblock *b = l->first;
-		l->first = b->next;
-		kfree(b);
-	}
-	kfree(l);
-}
-
-static int name_cmp(const struct oname *o, const char *name, size_t len)
-{
-	if (o->len != len)
-		return o->len < len ? -1 : 1;
-	return memcmp(o->name, name, len);
-}
-
-/* False when it is there already. */
-static bool link_name(struct olist *l, struct oname *o)
-{
-	struct rb_node **p = &l->names.node, *parent = NULL;
-
-	while (*p) {
-		parent = *p;
-		int c = name_cmp(container_of(parent, struct oname, rb), o->name, o->len);
-		if (!c)
-			return false;
-		p = c > 0 ? &parent->left : &parent->right;
-	}
-	rb_insert(&l->names, parent, p, &o->rb);
-	return true;
-}
-
 static int collect(struct dir_emit *e, const char *name, size_t len, uint64_t ino, unsigned type,
 		   int64_t next_pos)
 {
 	struct sink *s = container_of(e, struct sink, e);
-	struct olist *l = s->l;
-	uint32_t need = (uint32_t)((sizeof(struct oname) + len + 7) & ~7ul);
 
 	if ((len == 1 && name[0] == '.') || (len == 2 && name[0] == '.' && name[1] == '.'))
 		return 0;
-	if (!l->last || l->last->used + need > BLOCK_BYTES) {
-		struct oblock *b = kmalloc(sizeof(*b));
-		if (!b) {
-			s->err = -ENOMEM;
-			return -1;
-		}
-		if (l->last)
-			l->last->next = b;
-		else
-			l->first = b;
-		l->last = b;
-	}
-	struct oname *o = (struct oname *)(l->last->data + l->last->used);
-	o->ino = overlay_ino(overlay_sb(&s->dir->inode), s->dev, ino);
-	o->type = (uint8_t)type;
-	o->len = (uint16_t)len;
-	memcpy(o->name, name, len);
-	if (!l->dedupe || link_name(l, o))
-		l->last->used += need;
-	return 0;
+	ino = overlay_ino(overlay_sb(&s->dir->inode), s->dev, ino);
+	s->err = name_list_add(s->l, name, len, ino, type);
+	return s->err ? -1 : 0;
 }
 
 static int read_lower(struct tnode *dir, struct inode *low, struct sink *s)
@@ -139,50 +61,25 @@ static int read_lower(struct tnode *dir, struct inode *low, struct sink *s)
 	return s->err ? s->err : r;
 }
 
-static int list_build(struct tnode *dir, struct olist **out)
+static int list_build(struct tnode *dir, struct name_list **out)
 {
-	struct olist *l = kmalloc(sizeof(*l));
+	struct name_list *l = name_list_new(dir->low->n > 1);
 	struct sink s = {.e.fn = collect, .l = l, .dir = dir};
 	int r = 0;
 
 	if (!l)
 		return -ENOMEM;
-	l->dedupe = dir->low->n > 1;
 	for (uint32_t k = 0; k < dir->low->n && !r; k++)
 		r = read_lower(dir, dir->low->inode[k], &s);
 	if (r) {
-		list_free(l);
+		name_list_free(l);
 		return r;
 	}
-	l->cur = l->first;
 	*out = l;
 	return 0;
 }
 
-/* Entry number i, or NULL behind the last. */
-static struct oname *list_at(struct olist *l, int64_t i)
-{
-	if (i < l->at) {
-		l->cur = l->first;
-		l->off = 0;
-		l->at = 0;
-	}
-	while (l->cur) {
-		if (l->off >= l->cur->used) {
-			l->cur = l->cur->next;
-			l->off = 0;
-			continue;
-		}
-		struct oname *o = (struct oname *)(l->cur->data + l->off);
-		if (l->at == i)
-			return o;
-		l->off += (uint32_t)((sizeof(*o) + o->len + 7) & ~7ul);
-		l->at++;
-	}
-	return NULL;
-}
-
-static bool hidden(struct tnode *dir, const struct oname *o)
+static bool hidden(struct tnode *dir, const struct list_name *o)
 {
 	mutex_lock(&dir->inode.lock);
 	bool r = tdir_find(dir, o->name, o->len) != NULL;
@@ -216,14 +113,14 @@ static int emit_upper(struct tnode *dir, struct dir_emit *e)
 int overlay_iterate(struct file *f, struct dir_emit *e)
 {
 	struct tnode *dir = to_tnode(f->inode);
-	struct olist *l = f->priv;
+	struct name_list *l = f->priv;
 
 	if (!dir->low)
 		return tmpfs_iterate(f, e);
 	if (dir->dead)
 		return -ENOENT;
 	if (e->pos == 0 && l) {		/* a new pass */
-		list_free(l);
+		name_list_free(l);
 		f->priv = l = NULL;
 	}
 	if (!dir_emit_dots(f, e))
@@ -235,8 +132,8 @@ int overlay_iterate(struct file *f, struct dir_emit *e)
 				return r;
 			f->priv = l;
 		}
-		struct oname *o;
-		while ((o = list_at(l, e->pos - 2))) {
+		struct list_name *o;
+		while ((o = name_list_at(l, e->pos - 2))) {
 			if (hidden(dir, o))
 				e->pos++;
 			else if (dir_emit(e, o->name, o->len, o->ino, o->type, e->pos + 1))
@@ -249,7 +146,7 @@ int overlay_iterate(struct file *f, struct dir_emit *e)
 
 void overlay_dir_release(struct file *f)
 {
-	list_free(steal(f->priv));
+	name_list_free(steal(f->priv));
 }
 
 int64_t overlay_dir_llseek(struct file *f, int64_t off, int whence)
