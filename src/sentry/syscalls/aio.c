@@ -170,6 +170,7 @@ static int submit_one(struct task *t, struct aio_ctx *c, uint64_t at)
 int64_t sys_io_submit(struct task *t, const struct sysargs *a)
 {
 	int64_t nr = (int64_t)a->a[1], i;
+	uint64_t list = a->a[2];
 	struct aio_ctx *c;
 	int r = 0;
 
@@ -184,7 +185,8 @@ int64_t sys_io_submit(struct task *t, const struct sysargs *a)
 
 		if (i && signal_pending(t))
 			break;
-		r = get_user(t, at, UADDR(a->a[2] + (uint64_t)i * sizeof(at)));
+		r = get_user(t, at, UADDR(list));
+		list += sizeof(at);
 		if (!r)
 			r = submit_one(t, c, at);
 		if (r)

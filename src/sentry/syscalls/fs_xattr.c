@@ -12,6 +12,7 @@
 #include "sentry/core/kheap.h"
 #include "sentry/syscalls/fs_util.h"
 #include "sentry/task/fcaps.h"
+#include "sentry/vfs/acl.h"
 
 enum source { BY_NAME, BY_LINK, BY_FD };
 
@@ -37,6 +38,7 @@ static int check(struct task *t, const struct path *p, const char *name, bool wr
 	struct inode *i = p->dentry->inode;
 	struct kstat st;
 	const char *dot = strchr(name, '.');
+	bool def;
 
 	if (dot && !dot[1])
 		return -EINVAL;		/* a prefix alone */
@@ -45,6 +47,8 @@ static int check(struct task *t, const struct path *p, const char *name, bool wr
 		if (ro)
 			return -EROFS;
 	}
+	if (acl_is_name(name, &def))
+		return 0;		/* acl.c checks */
 	if (strcmp(name, XATTR_NAME_CAPS) == 0)
 		return 0;		/* file_caps_to_store looks at the value first */
 	if (strncmp(name, "security.", 9) == 0 || strncmp(name, "system.", 7) == 0)
@@ -73,6 +77,7 @@ static int64_t do_set(struct task *t, enum source s, const struct sysargs *a)
 	uint64_t size = a->a[3];
 	int flags = ARG_INT(4);
 	struct path p;
+	bool def;
 	void *buf;
 	int r;
 
@@ -94,7 +99,9 @@ static int64_t do_set(struct task *t, enum source s, const struct sysargs *a)
 		r = check(t, &p, name, true);
 		if (!r && strcmp(name, XATTR_NAME_CAPS) == 0)
 			r = file_caps_to_store(t, i, buf, &size);
-		if (!r)
+		if (!r && acl_is_name(name, &def))
+			r = acl_set(&p, def, buf, size, t->cred);
+		else if (!r)
 			r = inode_ops(i)->setxattr ? inode_ops(i)->setxattr(i, name, buf, size, flags)
 						   : -EOPNOTSUPP;
 		if (!r)
@@ -118,10 +125,12 @@ static int64_t do_get(struct task *t, enum source s, const struct sysargs *a)
 	if (r)
 		return r;
 	struct inode *i = p.dentry->inode;
-	bool caps = strcmp(name, XATTR_NAME_CAPS) == 0;
+	bool caps = strcmp(name, XATTR_NAME_CAPS) == 0, def;
 	char *buf = kmalloc(max(cap, (size_t)FCAPS_SIZE));
 	r = buf ? check(t, &p, name, false) : -ENOMEM;
-	if (!r)
+	if (!r && acl_is_name(name, &def))
+		r = acl_get(i, def, t->cred->user_ns, buf, cap);
+	else if (!r)
 		r = inode_ops(i)->getxattr ? inode_ops(i)->getxattr(i, name, buf, caps ? FCAPS_SIZE : cap)
 					   : -EOPNOTSUPP;
 	if (caps) {
@@ -165,13 +174,15 @@ static int64_t do_list(struct task *t, enum source s, const struct sysargs *a)
 	struct inode *i = p.dentry->inode;
 	char *buf = kmalloc(XATTR_LIST_MAX);
 	r = buf ? 0 : -ENOMEM;
-	if (!r && inode_ops(i)->listxattr)
-		r = inode_ops(i)->listxattr(i, buf, XATTR_LIST_MAX);
-	else if (!r)
-		r = -EOPNOTSUPP;
+	if (!r) {
+		int64_t first = (int64_t)acl_list(i, buf);
+
+		if (inode_ops(i)->listxattr)
+			r = inode_ops(i)->listxattr(i, buf + first, XATTR_LIST_MAX - (size_t)first);
+		if (r >= 0 || r == -EOPNOTSUPP)
+			r = max(r, (int64_t)0) + first;
+	}
 	path_put(&p);
-	if (r == -EOPNOTSUPP)
-		r = 0;
 	if (r > 0 && !task_capable(t, CAP_SYS_ADMIN))
 		r = (int64_t)drop_trusted(buf, (size_t)r);
 	if (r > 0 && cap) {
@@ -186,6 +197,7 @@ static int64_t do_remove(struct task *t, enum source s, const struct sysargs *a)
 {
 	char name[XATTR_NAME_MAX + 1];
 	struct path p;
+	bool def;
 	int r = get_name(t, ARG_UADDR(1), name);
 
 	if (r)
@@ -197,7 +209,9 @@ static int64_t do_remove(struct task *t, enum source s, const struct sysargs *a)
 	r = check(t, &p, name, true);
 	if (!r && strcmp(name, XATTR_NAME_CAPS) == 0 && !inode_capable(i, t->cred, CAP_SETFCAP))
 		r = -EPERM;
-	if (!r)
+	if (!r && acl_is_name(name, &def))
+		r = acl_set(&p, def, NULL, 0, t->cred);
+	else if (!r)
 		r = inode_ops(i)->removexattr ? inode_ops(i)->removexattr(i, name) : -EOPNOTSUPP;
 	if (!r)
 		notify_child(p.dentry, IN_ATTRIB, 0);

@@ -16,6 +16,7 @@
 #include "host/time.h"
 #include "sentry/core/user_ns.h"
 #include "sentry/core/kheap.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/vfs_int.h"
 
 static _Thread_local struct inode *dying;	/* queued through dying_next */
@@ -56,6 +57,7 @@ static void inode_destroy(struct inode *i)
 	struct super *sb = i->sb;
 
 	inode_locks_free(i);
+	acl_free(i);
 	inode_ops(i)->destroy(i);
 	super_put(sb);
 }
@@ -117,14 +119,24 @@ bool inode_owner_or_capable(const struct inode *i, const struct cred *cred)
 	return !cred || cred->fsuid == i->uid || inode_capable(i, cred, CAP_FOWNER);
 }
 
+/* The rights that mode bits or a list give to cred, in the lowest three bits. */
+static uint32_t rights_of(struct inode *i, uint32_t mode, int mask, const struct cred *cred)
+{
+	if (cred->fsuid == i->uid)
+		return mode >> 6;
+	if (unlikely(READ_ONCE(i->acl) != NULL) && (mode & 070)) {
+		int r = acl_check(i, (unsigned)mask & 7, cred);
+
+		if (r != -EAGAIN)
+			return r ? 0 : 7;
+	}
+	return ((mode >> 3) ^ mode) & 7 && cred_in_group(cred, i->gid) ? mode >> 3 : mode;
+}
+
 static int generic_permission(struct inode *i, int mask, const struct cred *cred)
 {
-	uint32_t mode = READ_ONCE(i->mode), bits = mode;
+	uint32_t mode = READ_ONCE(i->mode), bits = rights_of(i, mode, mask, cred);
 
-	if (cred->fsuid == i->uid)
-		bits >>= 6;
-	else if (((bits >> 3) ^ bits) & 7 && cred_in_group(cred, i->gid))
-		bits >>= 3;
 	if (!((uint32_t)mask & ~bits & 7))
 		return 0;
 	if (S_ISDIR(mode)) {
@@ -181,6 +193,8 @@ int inode_set_attr(struct inode *i, const struct iattr *a)
 		i->gid = a->gid;
 	if (a->valid & ATTR_MODE)
 		WRITE_ONCE(i->mode, (i->mode & S_IFMT) | (a->mode & 07777));
+	if (a->valid & ATTR_MODE)
+		acl_chmod(i);
 	if (a->valid & ATTR_KILL_PRIV) {
 		uint32_t kill = S_ISUID;
 		if ((i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))

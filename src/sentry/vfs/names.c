@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "sentry/core/kheap.h"
 #include "sentry/task/task.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/vfs_int.h"
 
 bool (*vfs_protected_hardlinks)(void);
@@ -98,7 +99,7 @@ int vfs_mkdir(struct task *t, int dirfd, const char *name, uint32_t mode)
 	if (r)
 		return r;
 	struct inode *di = n.w.cur.dentry->inode;
-	mode = S_IFDIR | (mode & 01777 & ~task_umask(t));
+	mode = S_IFDIR | (mode & 01777 & ~acl_umask(di, task_umask(t)));
 	r = -EPERM;
 	if (inode_ops(di)->mkdir)
 		r = inode_ops(di)->mkdir(di, n.w.last, n.w.last_len, mode, n.w.cred, &made);
@@ -136,7 +137,7 @@ int vfs_mknod(struct task *t, int dirfd, const char *name, uint32_t mode, uint64
 	if (r)
 		return r;
 	struct inode *di = n.w.cur.dentry->inode;
-	mode = (mode & S_IFMT) | (mode & 07777 & ~task_umask(t));
+	mode = (mode & S_IFMT) | (mode & 07777 & ~acl_umask(di, task_umask(t)));
 	r = mknod_check(&n.w.cur, mode, rdev, n.w.cred);
 	if (!r)
 		r = inode_ops(di)->create(di, n.w.last, n.w.last_len, mode, rdev, n.w.cred, &made);

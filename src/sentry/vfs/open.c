@@ -14,6 +14,7 @@
 #include "lib/fmt.h"
 #include "sentry/core/kheap.h"
 #include "sentry/task/task.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/vfs_int.h"
 
 _Thread_local unsigned vfs_open_intent;
@@ -242,7 +243,7 @@ again:
 		return r;
 	}
 	if (!d->inode) {
-		uint32_t mode = S_IFREG | (how->mode & 07777 & ~task_umask(w->t));
+		uint32_t mode = S_IFREG | (how->mode & 07777 & ~acl_umask(di, task_umask(w->t)));
 		r = ro ? ro : may_create(&w->cur, w->cred);
 		if (!r && !inode_ops(di)->create)
 			r = -EACCES;
@@ -344,8 +345,9 @@ static int open_tmpfile(struct walk *w, const struct open_how_k *how, struct fil
 		return r;
 	if (!inode_ops(di)->tmpfile)
 		return -EOPNOTSUPP;
+	uint32_t mode = S_IFREG | (how->mode & 07777 & ~acl_umask(di, task_umask(w->t)));
 	mutex_lock(&di->lock);
-	r = inode_ops(di)->tmpfile(di, S_IFREG | (how->mode & 07777 & ~task_umask(w->t)), w->cred, &made);
+	r = inode_ops(di)->tmpfile(di, mode, w->cred, &made);
 	mutex_unlock(&di->lock);
 	if (r)
 		return r;

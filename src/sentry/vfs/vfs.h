@@ -32,6 +32,7 @@ struct mnt_ns;
 struct file;
 struct files;
 struct flock_ctx;	/* vfs/locks.c */
+struct posix_acl;	/* vfs/acl.c */
 struct watch;		/* vfs/notify.c */
 
 /* Op table ids: one list each in vfs/ops.def, X(name) -> FOPS_name, name##_file_ops. */
@@ -97,6 +98,7 @@ struct inode {
 	bool has_fcaps;			/* a: it has a security.capability attribute */
 	bool no_link;			/* O_TMPFILE with O_EXCL: linkat cannot give it a name */
 	uint64_t change;		/* i_version */
+	struct posix_acl *acl, *default_acl;	/* acl.c; owned */
 	struct inode *dying_next;	/* inode_put's queue */
 };
 
@@ -130,6 +132,7 @@ struct super {
 	uint32_t flags;			/* ST_RDONLY, ... of the superblock */
 	struct mutex rename_lock;	/* RANK_RENAME */
 	uint32_t depth;			/* overlays upon each other, this one included */
+	bool acls;			/* its nodes may have access control lists */
 	bool fixed_names;		/* a missing name is ENOENT to those who would make it, too */
 	uint16_t inode_rank;		/* RANK_INODE, or what an overlay and its layers have instead */
 	struct dentry *root;

@@ -199,6 +199,7 @@ int overlay_super_create(struct super *const *lower, unsigned n, uint64_t size, 
 	ov->ts.overlay = true;
 	ov->n = n;
 	sb->priv = ov;
+	sb->acls = true;
 	sb->next_ino = NEW_INO;
 	for (unsigned i = 0; i < n; i++) {
 		ov->lower[i] = super_get(lower[i]);

@@ -10,6 +10,7 @@
 #include "sentry/core/kheap.h"
 #include "sentry/fs/tmpfs/tmpfs_int.h"
 #include "sentry/fs/overlay/overlay_int.h"
+#include "sentry/vfs/acl.h"
 
 #define XATTR_NODE_MAX (256u << 10)	/* names and values of one node */
 
@@ -47,6 +48,10 @@ int tnode_create(struct super *sb, const struct inode *dir, uint32_t mode, uint6
 	n->seals = F_SEAL_SEAL;
 	list_init(&n->idle);
 	list_init(&n->xattrs);
+	if (dir && acl_inherit(&n->inode, dir)) {
+		inode_put(&n->inode);
+		return -ENOSPC;
+	}
 	*out = n;
 	return 0;
 }
@@ -159,7 +164,7 @@ int tmpfs_setattr(struct inode *i, const struct iattr *a)
 
 /* --- extended attributes --------------------------------------------------------------------- */
 
-/* What tmpfs stores; POSIX ACLs are not supported (mode bits only). */
+/* What tmpfs stores; access control lists lie in the inode (vfs/acl.c). */
 static bool supported(const char *name)
 {
 	return strncmp(name, "user.", 5) == 0 || strncmp(name, "trusted.", 8) == 0 ||

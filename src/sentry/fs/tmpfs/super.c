@@ -39,6 +39,7 @@ int tmpfs_super_create(const struct tmpfs_opts *o, struct super **out)
 		goto fail;
 	r = tmpfs_super_init(ts, o);
 	sb->priv = ts;
+	sb->acls = true;
 	if (o->layer)
 		sb->inode_rank = RANK_INODE_LOWER;
 	if (!r)

@@ -10,6 +10,7 @@
 #include "sentry/core/kheap.h"
 #include "sentry/net/net.h"
 #include "sentry/net/unix/unix.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/names.h"
 
@@ -120,8 +121,9 @@ static int bind_path(struct sock *s, struct task *t, struct unix_addr *a)
 
 	r = path_parent(t, AT_FDCWD, a->name, 0, &parent, &last, &len, &trailing);
 	if (r == 0) {
-		r = trailing ? -ENOENT
-			: vfs_mknod_at(&parent, last, len, S_IFSOCK | (0777 & ~t->fs->umask), 0, t->cred, &node);
+		uint32_t mode = S_IFSOCK | (0777 & ~acl_umask(parent.dentry->inode, t->fs->umask));
+
+		r = trailing ? -ENOENT : vfs_mknod_at(&parent, last, len, mode, 0, t->cred, &node);
 		path_put(&parent);
 	}
 	if (r) {
