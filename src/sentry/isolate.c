@@ -10,11 +10,29 @@
 #include "lib/log.h"
 #include "sentry_filter.h"
 
-extern const char __executable_start[];
+extern const char __executable_start[], etext[];
+
+/* What on the stack looks like return addresses, relative to the start of the program. */
+static void log_trail(const uint64_t *sp)
+{
+	uint64_t base = (uint64_t)(uintptr_t)__executable_start, size = (uint64_t)(etext - __executable_start);
+	uint64_t at[8] = {0};
+	unsigned n = 0;
+
+	/* up to the end of the page: what lies behind it may be no stack */
+	for (; n < array_size(at); sp++) {
+		if (*sp - base < size)
+			at[n++] = *sp - base;
+		if ((uint64_t)(uintptr_t)sp % 4096 == 4088)
+			break;
+	}
+	log_error("trail: %lx %lx %lx %lx %lx %lx %lx %lx", at[0], at[1], at[2], at[3], at[4], at[5],
+		  at[6], at[7]);
+}
 
 /*
- * A crash, or a call that the filter refused (SIGSYS): one line with the place, relative to the
- * start of the program, then the end. Whoever owns this process gains nothing by it.
+ * A crash, or a call that the filter refused (SIGSYS): the place, relative to the start of the
+ * program, and how it came there; then the end. Whoever owns this process gains nothing by it.
  */
 static void on_crash(int sig, siginfo_t *si, void *uc_)
 {
@@ -28,6 +46,8 @@ static void on_crash(int sig, siginfo_t *si, void *uc_)
 		log_error("signal %d at +0x%lx, address 0x%lx, stack 0x%lx", sig, rip - base,
 			  (uint64_t)(uintptr_t)si->si_addr,
 			  (uint64_t)uc->uc_mcontext.gregs[REG_RSP]);
+	if (sig != SIGSYS && uc->uc_mcontext.gregs[REG_RSP] % 8 == 0)
+		log_trail((const uint64_t *)(uintptr_t)uc->uc_mcontext.gregs[REG_RSP]);
 	h_exit(128 + sig);
 }
 

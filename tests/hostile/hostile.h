@@ -66,11 +66,13 @@ static inline void batch_end(struct batch *b, int ms)
 		if (left)
 			usleep(500);
 	}
+	/* all of them before any wait: one may be the tracer of another's thread */
 	for (int i = 0; i < b->n; i++)
-		if (b->pids[i]) {
+		if (b->pids[i])
 			kill(b->pids[i], SIGKILL);
+	for (int i = 0; i < b->n; i++)
+		if (b->pids[i])
 			waitpid(b->pids[i], NULL, 0);
-		}
 	b->n = 0;
 }
 

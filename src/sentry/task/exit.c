@@ -199,10 +199,8 @@ static void reparent_children(struct process *p, struct list *dead)
 			(void)!signal_send_process_locked(c, c->leader->pdeath_signal, &info);
 		}
 		c->exit_signal = SIGCHLD;
-		if (c->zombie && c->leader && !c->leader->ptrace) {
-			if (notify_parent_exit(c->leader, SIGCHLD))
-				process_release_task_locked(c->leader, dead);
-		}
+		if (!c->leader || !c->leader->ptrace)
+			process_tell_end(c, dead);
 		kill_orphaned_pgrp(c, p);
 	}
 }
@@ -214,6 +212,20 @@ static void usage_add(struct rusage_sum *to, const struct rusage_sum *u)
 	to->nvcsw += u->nvcsw, to->nivcsw += u->nivcsw;
 	to->inblock += u->inblock, to->oublock += u->oublock;
 	to->maxrss = max(to->maxrss, u->maxrss);
+}
+
+/* T held. A process that has ended is told of when of its threads only the leader is left: others may
+ * wait for their tracers. */
+void process_tell_end(struct process *p, struct list *dead)
+{
+	struct task *leader = p->leader;
+
+	if (!p->zombie || !leader || p->nr_threads != 1)
+		return;
+	if (leader->ptrace && leader->tracer->proc != p->parent)
+		(void)!notify_parent_exit(leader, SIGCHLD);	/* the tracer reaps it first */
+	else if (notify_parent_exit(leader, leader->ptrace ? SIGCHLD : p->exit_signal))
+		process_release_task_locked(leader, dead);
 }
 
 /* T held. Takes a dead task out of every structure; it joins `dead` (through thread_link), whose
@@ -252,6 +264,8 @@ void process_release_task_locked(struct task *t, struct list *dead)
 	}
 	__atomic_store_n(&t->state, TASK_DEAD, __ATOMIC_RELEASE);
 	list_add_tail(dead, &t->thread_link);
+	if (!leader)
+		process_tell_end(p, dead);
 }
 
 void task_release_list(struct list *dead)
@@ -315,7 +329,6 @@ static void check_all_gone(void)
 static void process_dead(struct process *p, struct list *dead)
 {
 	struct task *leader = p->leader;
-	bool reap;
 
 	p->zombie = true;
 	process_cpu_detach(p);
@@ -328,13 +341,7 @@ static void process_dead(struct process *p, struct list *dead)
 	reparent_children(p, dead);
 	kill_orphaned_pgrp(p, p->parent);
 	wq_wake_all(&p->tgid->wq);
-	if (leader->ptrace && leader->tracer->proc != p->parent) {
-		(void)!notify_parent_exit(leader, SIGCHLD);
-		return;		/* the tracer reaps it first */
-	}
-	reap = notify_parent_exit(leader, leader->ptrace ? SIGCHLD : p->exit_signal);
-	if (reap)
-		process_release_task_locked(leader, dead);
+	process_tell_end(p, dead);
 }
 
 static void exit_notify(struct task *t, struct list *dead)

@@ -315,9 +315,9 @@ void ptrace_inherit(struct task *t, struct task *c, uint64_t flags)
 
 void ptrace_exit_tracer(struct task *t, struct list *dead)
 {
-	struct task *c, *n;
+	struct task *c;
 
-	list_for_each_safe(c, n, &t->tracees, tracee_link) {
+	while ((c = list_first(&t->tracees, struct task, tracee_link)) != NULL) {
 		if (c->ptrace_options & O_EXITKILL)
 			(void)!signal_send_process_locked(c->proc, SIGKILL, NULL);
 		ptrace_unlink(c);
@@ -325,8 +325,8 @@ void ptrace_exit_tracer(struct task *t, struct list *dead)
 			continue;
 		if (c != c->proc->leader)
 			process_release_task_locked(c, dead);
-		else if (c->proc->zombie && notify_parent_exit(c, c->proc->exit_signal))
-			process_release_task_locked(c, dead);
+		else
+			process_tell_end(c->proc, dead);
 	}
 }
 

@@ -61,6 +61,7 @@ void jobctl_set_pending(struct task *t, uint32_t mask);
 void jobctl_clear_pending(struct task *t, uint32_t mask);
 void jobctl_task_gone(struct task *t);		/* S */
 void notify_parent_cldstop(struct task *t, bool for_ptracer, int why);	/* T held */
+void process_tell_end(struct process *p, struct list *dead);	/* T held; only if it has ended */
 bool notify_parent_exit(struct task *t, int sig);	/* T held; true: reap at once */
 void process_tell_parent(struct task *t);	/* pending CLD_STOPPED/CONTINUED; no locks */
 

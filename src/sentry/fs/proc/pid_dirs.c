@@ -114,12 +114,10 @@ static struct file *subject_file(const struct pseudo_ctx *c, uint64_t fd, bool *
 
 	if (!fs)
 		return NULL;
-	mutex_lock(&fs->lock);
-	if (fd < fs->cap && fs->slots[fd].file) {
-		f = file_get(fs->slots[fd].file);
-		*cloexec = fs->slots[fd].cloexec;
+	if (fd <= INT32_MAX && fd_next(fs, (int)fd, &f, cloexec) != (int)fd && f) {
+		file_put(f);
+		f = NULL;
 	}
-	mutex_unlock(&fs->lock);
 	files_put(NULL, fs);
 	return f;
 }
@@ -159,23 +157,20 @@ static int fds_iterate(const struct pseudo_ctx *c, struct dir_emit *e, int64_t b
 	if (task_may_ptrace(c->reader, c->task, 1))
 		return -EACCES;
 	for (;;) {
-		uint64_t fd = (uint64_t)(e->pos - base);
-		bool found = false;
+		int64_t from = e->pos - base;
 		struct files *fs = task_files_get(c->task);
 		if (!fs)
 			return 0;
-		mutex_lock(&fs->lock);
-		for (; fd < fs->cap && !found; fd++)
-			found = fs->slots[fd].file != NULL;
-		mutex_unlock(&fs->lock);
+		int fd = from <= INT32_MAX ? fd_next(fs, (int)from, NULL, NULL) : -1;
 		files_put(NULL, fs);
-		if (!found)
+		if (fd < 0)
 			return 0;
 		char name[16];
-		size_t n = fmt_n(name, sizeof(name), "%llu", (unsigned long long)fd - 1);
-		if (dir_emit(e, name, n, 0x300000000ull + fd, type, base + (int64_t)fd))
+		size_t n = fmt_n(name, sizeof(name), "%d", fd);
+		int64_t next = base + fd + 1;
+		if (dir_emit(e, name, n, 0x300000001ull + (uint64_t)fd, type, next))
 			return 0;
-		e->pos = base + (int64_t)fd;
+		e->pos = next;
 	}
 }
 
@@ -199,10 +194,8 @@ static void fd_stat(const struct pseudo_ctx *c, struct kstat *st)
 	st->size = 0;
 	if (!fs)
 		return;
-	mutex_lock(&fs->lock);
-	for (uint64_t i = 0; i < fs->cap; i++)
-		st->size += fs->slots[i].file != NULL;
-	mutex_unlock(&fs->lock);
+	for (int fd = -1; (fd = fd_next(fs, fd + 1, NULL, NULL)) >= 0;)
+		st->size++;
 	files_put(NULL, fs);
 }
 
