@@ -385,6 +385,7 @@ static void prepare(uint64_t arg)
 {
 	struct rlimit small = {256 << 20, 256 << 20};
 	char dir[64];
+	pid_t in;
 	self = getpid();
 	snprintf(dir, sizeof(dir), WORK "/%d", self);
 	mkdir(dir, 0777);
@@ -397,20 +398,24 @@ static void prepare(uint64_t arg)
 	(void)!symlink("d/a", "link");
 	(void)!symlink("loop", "loop");
 	mkfifo("fifo", 0666);
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setrlimit(RLIMIT_FSIZE, &small);
-	arena = mmap(NULL, ARENA, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	edge = mmap(NULL, 8192, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 4096;
-	munmap(edge, 4096);
 	if (geteuid() == 0 && arg % 3) {
 		setgroups(0, NULL);
 		(void)!setresgid(1000, 1000, 1000);
 		(void)!setresuid(1000, 1000, 1000);
 	} else if (geteuid() == 0) {
+		unshare(CLONE_NEWPID);
+		if ((in = fork()) > 0)
+			_exit(waitpid(in, NULL, 0) < 0);
+		self = getpid();
 		unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
 		(void)!chroot(".");	/* root reaches every file; this one has its own */
 	}
+	setsid();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	arena = mmap(NULL, ARENA, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	edge = mmap(NULL, 8192, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 4096;
+	munmap(edge, 4096);
 }
 
 static void worker(uint64_t arg)

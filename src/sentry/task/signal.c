@@ -328,6 +328,14 @@ static bool forced_entry(int sig, const struct l_siginfo *info)
 	return sig < RT_MIN && (!info || info->code >= 0);
 }
 
+/* The kernel's own, or from a pid namespace above: not even an init is safe from SIGKILL then. */
+static bool from_above(struct task *target, const struct l_siginfo *info)
+{
+	if (!info || info->code == SI_KERNEL)
+		return true;
+	return current && !task_pid_nr(current, task_pid_ns(target));
+}
+
 int signal_send_locked(struct task *target, int scope, int sig, const struct l_siginfo *info,
 		       bool force)
 {
@@ -341,7 +349,7 @@ int signal_send_locked(struct task *target, int scope, int sig, const struct l_s
 		return 0;
 	}
 	jobctl_prepare(p, target, sig);
-	if (would_ignore(target, sig, force))
+	if (would_ignore(target, sig, force || from_above(target, info)))
 		return 0;
 	if (sig < RT_MIN && (pend->set & SIGBIT(sig)))
 		return 0;
