@@ -71,8 +71,9 @@ static inline void batch_end(struct batch *b, int ms)
 		if (b->pids[i])
 			kill(b->pids[i], SIGKILL);
 	for (int i = 0; i < b->n; i++)
-		if (b->pids[i])
-			waitpid(b->pids[i], NULL, 0);
+		while (b->pids[i] && waitpid(b->pids[i], NULL, WNOHANG) == 0)
+			if (waitpid(-1, NULL, WNOHANG | __WALL) <= 0)	/* a thread that had us trace it */
+				usleep(500);
 	b->n = 0;
 }
 

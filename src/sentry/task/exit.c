@@ -435,6 +435,8 @@ void task_do_exit(struct task *t)
 		tty_session_leader_exit(p);
 	exit_notify(t, &dead);
 	task_release_list(&dead);
+	if (READ_ONCE(p->zombie))
+		itimers_drop(p);	/* again: until now others could set a limit of its CPU time */
 	task_put(t);
 	check_all_gone();
 	if (lags)

@@ -179,9 +179,14 @@ void cpu_timers_update(struct process *p)
 	    p->rlim[RLIMIT_CPU].cur == UINT64_MAX && p->rlim[RLIMIT_CPU].max == UINT64_MAX)
 		return;
 	(void)ktimer_cancel(&p->cpu_timer);
-	set_owner(&p->cpu_timer, KT_CPU, p);
-	p->cpu_idle = 0;
-	ktimer_arm(&p->cpu_timer, CLOCK_MONOTONIC, now_mono() + CPU_LOOK_MIN);
+	/* Not for a process that has ended: another one's prlimit64 may come late. */
+	mutex_lock(&tasks_lock);
+	if (!p->zombie) {
+		set_owner(&p->cpu_timer, KT_CPU, p);
+		p->cpu_idle = 0;
+		ktimer_arm(&p->cpu_timer, CLOCK_MONOTONIC, now_mono() + CPU_LOOK_MIN);
+	}
+	mutex_unlock(&tasks_lock);
 }
 
 static void cpu_itimer(struct process *p, int which, const uint64_t *set, uint64_t *left, uint64_t *interval)

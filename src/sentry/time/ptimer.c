@@ -36,6 +36,7 @@ struct ptimer {
 	uint64_t expires, interval;	/* l: on the base clock or CPU time; 0 = off */
 	int32_t overrun, overrun_last;	/* l */
 	bool waiting;			/* l: fired, to be armed again when the signal is taken */
+	bool dead;			/* l: deleted: never armed again, though somebody still holds it */
 };
 
 struct l_sigevent {
@@ -72,7 +73,7 @@ static uint64_t timer_now(struct ptimer *pt)
 /* Arms for pt->expires; pt->lock held. */
 static void arm_locked(struct ptimer *pt, uint64_t now)
 {
-	if (pt->notify == SIGEV_NONE)
+	if (pt->notify == SIGEV_NONE || pt->dead)
 		return;
 	if (pt->base >= 0) {
 		ktimer_arm(&pt->k, pt->base, pt->expires);
@@ -223,10 +224,12 @@ static int set_base(struct task *t, struct ptimer *pt, int clock)
 	return r < 0 ? r : 0;
 }
 
-static void publish(struct task *t, struct ptimer *pt)
+/* The number under which it is known from here on. Without a value the signal carries that. */
+static int32_t publish(struct task *t, struct ptimer *pt, const uint64_t *value)
 {
 	struct process *p = t->proc;
 	struct ptimer *o;
+	int32_t id;
 	bool clash;
 
 	mutex_lock(&p->sighand->lock);
@@ -237,12 +240,22 @@ static void publish(struct task *t, struct ptimer *pt)
 		list_for_each(o, &p->ptimers, link)
 			clash |= o->id == pt->id;
 	} while (clash);
+	id = pt->id;
+	if (pt->q) {
+		pt->q->info = (struct l_siginfo){.signo = pt->signo, .code = SI_TIMER};
+		pt->q->info.timer.tid = id;
+		pt->q->info.timer.value = value ? *value : (uint64_t)id;
+	}
 	list_add_tail(&p->ptimers, &pt->link);
 	mutex_unlock(&p->sighand->lock);
+	return id;
 }
 
 static void destroy(struct task *t, struct ptimer *pt)
 {
+	mutex_lock(&pt->lock);
+	pt->dead = true;
+	mutex_unlock(&pt->lock);
 	(void)ktimer_cancel(&pt->k);
 	if (pt->q)
 		sigqueue_release(t, steal(pt->q));
@@ -306,19 +319,13 @@ int64_t sys_timer_create(struct task *t, const struct sysargs *a)
 		kc_free(&ptimer_cache, pt);
 		return r;
 	}
-	publish(t, pt);
-	if (pt->q) {
-		pt->q->info = (struct l_siginfo){.signo = ev.signo, .code = SI_TIMER};
-		pt->q->info.timer.tid = pt->id;
-		pt->q->info.timer.value = a->a[1] ? ev.value : (uint64_t)pt->id;
-	}
-	id = pt->id;
-	if (put_user(t, ARG_UADDR(2), id)) {
-		if (unlink_timer(t->proc, pt))
-			destroy(t, pt);
-		return -EFAULT;
-	}
-	return 0;
+	ref_get(&pt->ref);	/* once published, others may delete it */
+	id = publish(t, pt, a->a[1] ? &ev.value : NULL);
+	r = put_user(t, ARG_UADDR(2), id) ? -EFAULT : 0;
+	if (r && unlink_timer(t->proc, pt))
+		destroy(t, pt);
+	ptimer_put(pt);
+	return r;
 }
 
 void ptimers_show(struct task *t, struct pid_ns *ns, struct buf *b)
