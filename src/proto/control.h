@@ -21,6 +21,7 @@ enum ctl_kind {
 	CTL_READY,	/* the first program runs */
 	CTL_EXIT,	/* the last message: a = wait status of the first process, b = reason,
 			 * c = files written to overlays and dropped, text = one of their directories */
+	CTL_ALIVE,	/* the answer to each CTL_SIGNAL: it was passed on */
 	CTL_ERROR,	/* the last message: a = positive errno, b = enum ctl_error, text = what */
 	CTL_KINDS
 };

@@ -20,6 +20,7 @@
 #include "sandbox/oom.h"
 
 #define END_GRACE_NS 3000000000ll	/* from the last message, or the kill, to the Sentry's death */
+#define ANSWER_S 10			/* from a signal to the Sentry's answer that it was passed on */
 
 static const int relayed[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP, SIGWINCH};
 
@@ -32,6 +33,8 @@ struct relay {
 	struct oom oom;
 	struct pump in, out;	/* user to sandbox, sandbox to user */
 	int64_t give_up;	/* when to stop waiting for the Sentry's end; 0: not yet */
+	int64_t answer_by;	/* when it must have answered to a signal; 0: nothing is asked */
+	bool mute;		/* it has not */
 	bool sentry_dead, gofer_dead, gofer_told;
 	int sentry_status, gofer_status;	/* as wait gives them */
 };
@@ -75,14 +78,21 @@ static void start_giving_up(struct relay *r)
 		r->give_up = now_ns() + END_GRACE_NS;
 }
 
-/* Stops like the local command would, and goes on when the shell says so. */
-static void stop_self(struct launch *l)
+static void pass_signal(struct relay *r, int sig, bool typed)
 {
-	tell(l, CTL_SIGNAL, SIGTSTP, 1);
-	tty_restore(l);
+	tell(r->l, CTL_SIGNAL, sig, typed);
+	if (!r->answer_by)
+		r->answer_by = now_ns() + ANSWER_S * 1000000000ll;
+}
+
+/* Stops like the local command would, and goes on when the shell says so. */
+static void stop_self(struct relay *r)
+{
+	tell(r->l, CTL_SIGNAL, SIGTSTP, 1);
+	tty_restore(r->l);
 	raise(SIGSTOP);
-	tty_raw(l);
-	tell(l, CTL_SIGNAL, SIGCONT, 1);
+	tty_raw(r->l);
+	pass_signal(r, SIGCONT, true);
 }
 
 static void on_signal(struct relay *r)
@@ -98,10 +108,10 @@ static void on_signal(struct relay *r)
 		tell(r->l, CTL_WINCH, (int32_t)rows, (int32_t)cols);
 		break;
 	case SIGTSTP:
-		stop_self(r->l);
+		stop_self(r);
 		break;
 	default:
-		tell(r->l, CTL_SIGNAL, (int32_t)si.ssi_signo, typed);
+		pass_signal(r, (int)si.ssi_signo, typed);
 		break;
 	}
 }
@@ -123,6 +133,8 @@ static bool on_control(struct relay *r)
 		return true;
 	if (m.kind == CTL_READY) {
 		l->ready = true;
+	} else if (m.kind == CTL_ALIVE) {
+		r->answer_by = 0;
 	} else if (m.kind == CTL_EXIT || m.kind == CTL_ERROR) {
 		l->last = m;
 		l->ended = true;
@@ -208,14 +220,27 @@ static bool is_finished(const struct relay *r)
 
 static int wait_ms(const struct relay *r)
 {
-	int64_t now = now_ns();
+	int64_t now = now_ns(), ends[] = {r->give_up, r->answer_by};
 	int ms = r->sentry_dead ? -1 : oom_wait_ms(&r->oom, now);
-	if (r->give_up) {
-		int64_t left = r->give_up - now;
+	for (size_t i = 0; i < array_size(ends); i++) {
+		int64_t left = ends[i] - now;
 		int end = left <= 0 ? 0 : (int)(left / 1000000 + 1);
-		ms = ms < 0 ? end : min(ms, end);
+		if (ends[i])
+			ms = ms < 0 ? end : min(ms, end);
 	}
 	return ms;
+}
+
+/* A deadline is over. What the Sentry has said is heard first: we may have been stopped ourselves. */
+static bool is_too_late(struct relay *r)
+{
+	int64_t now = now_ns();
+	while (r->p[P_CONTROL].fd >= 0 && on_control(r))
+		;
+	if (r->give_up)
+		return now >= r->give_up;
+	r->mute = r->answer_by && now >= r->answer_by;
+	return r->mute;
 }
 
 static void loop(struct relay *r)
@@ -225,14 +250,12 @@ static void loop(struct relay *r)
 		int n = poll(r->p, P_COUNT, wait_ms(r));
 		if (n < 0 && errno != EINTR)
 			break;
-		if (r->give_up && now_ns() >= r->give_up)
+		if (is_too_late(r))
 			break;
 		if (!r->sentry_dead)
 			oom_look(&r->oom, now_ns());
 		if (n <= 0)
 			continue;
-		while (r->p[P_CONTROL].fd >= 0 && on_control(r))
-			;
 		if (r->p[P_SIGNAL].revents)
 			on_signal(r);
 		if (r->p[P_TIMER].fd >= 0 && r->p[P_TIMER].revents)
@@ -315,6 +338,11 @@ static int conclude(const struct relay *r)
 	}
 	if (r->gofer_dead && !l->ended) {
 		say_died("file proxy, brig-gofer,", r->gofer_status);
+		return EXIT_BRIG;
+	}
+	if (r->mute) {
+		say("the sandbox was ended: its kernel, brig-sentry, did not take a signal within %d s",
+		    ANSWER_S);
 		return EXIT_BRIG;
 	}
 	if (!l->ended) {

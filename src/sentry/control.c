@@ -59,11 +59,16 @@ void control_fail(int err, int kind, const char *f, ...)
 	h_exit(125);
 }
 
-void control_send_ready(void)
+static void send_kind(uint32_t kind)
 {
-	const struct ctl_msg m = {.magic = CTL_MAGIC, .kind = CTL_READY};
+	const struct ctl_msg m = {.magic = CTL_MAGIC, .kind = kind};
 
 	control_send(&m);
+}
+
+void control_send_ready(void)
+{
+	send_kind(CTL_READY);
 }
 
 void control_send_exit(int32_t status)
@@ -82,21 +87,27 @@ void control_send_exit(int32_t status)
 	h_exit(0);
 }
 
+static void pass_signal(const struct ctl_msg *m)
+{
+	if (m->a < 1 || m->a > L_NSIG)
+		return;
+	if (m->b == 1 && control_tty) {
+		struct tty_signals s = {.mask = m->a < 32 ? 1u << m->a : 0};
+		mutex_lock(&control_tty->lock);
+		s.pgrp = control_tty->pgrp ? pid_get(control_tty->pgrp) : NULL;
+		mutex_unlock(&control_tty->lock);
+		tty_signals_send(&s);
+	} else if (task_signal_init(m->a)) {
+		log_debug("signal %d found no first process", m->a);
+	}
+}
+
 static void serve_one(const struct ctl_msg *m)
 {
 	switch (m->kind) {
 	case CTL_SIGNAL:
-		if (m->a < 1 || m->a > L_NSIG)
-			return;
-		if (m->b == 1 && control_tty) {
-			struct tty_signals s = {.mask = m->a < 32 ? 1u << m->a : 0};
-			mutex_lock(&control_tty->lock);
-			s.pgrp = control_tty->pgrp ? pid_get(control_tty->pgrp) : NULL;
-			mutex_unlock(&control_tty->lock);
-			tty_signals_send(&s);
-		} else if (task_signal_init(m->a)) {
-			log_debug("signal %d found no first process", m->a);
-		}
+		pass_signal(m);
+		send_kind(CTL_ALIVE);
 		return;
 	case CTL_WINCH:
 		if (control_tty) {

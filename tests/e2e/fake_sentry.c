@@ -74,6 +74,8 @@ static int serve(void)
 	while (recv(s.fds.control, &m, sizeof(m), 0) == (ssize_t)sizeof(m)) {
 		printf("got %u %d %d\n", m.kind, m.a, m.b);
 		fflush(stdout);
+		if (m.kind == CTL_SIGNAL)
+			tell(CTL_ALIVE, 0, 0, "");
 		if (m.kind == CTL_KILL)
 			return 9;
 		if (m.kind == CTL_SIGNAL && m.a == 15)

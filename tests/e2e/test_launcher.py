@@ -185,6 +185,16 @@ def test_signals(fake):
     assert p.returncode == 128 + 15
 
 
+def test_signal_to_a_sentry_that_hangs(fake):
+    p = start(fake, "hang")
+    ours = children(p.pid)
+    p.terminate()
+    _, err = p.communicate(timeout=40)
+    assert p.returncode == 125 and len(ours) == 2
+    assert "did not take a signal" in err and len(err.splitlines()) == 1
+    assert not ours & set(processes())
+
+
 def test_launcher_killed(fake):
     p = start(fake, "hang")
     ours = children(p.pid)
