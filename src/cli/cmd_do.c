@@ -11,6 +11,7 @@
 
 #define DEFAULT_PIDS 8192
 #define MAX_PIDS 32768
+#define MIN_MEMORY (4ull << 20)
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 static const char help[] =
@@ -224,6 +225,8 @@ static int complete(struct do_args *a, struct err *e)
 	struct sb_config *c = &a->c;
 	char *home = NULL;
 	const char *without = getenv("BRIG_WITHOUT");
+	if (c->memory && c->memory < MIN_MEMORY)
+		return err_set(e, "-m: at least %llum", MIN_MEMORY >> 20);
 	if (without && sb_feature_parse(without, &c->without, e))
 		return -1;
 	if (a->user) {

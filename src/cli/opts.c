@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define ENV_FILE_MAX (1u << 20)
+
 /* A number without sign; *rest is what follows it. */
 static bool number(const char *text, double *out, const char **rest)
 {
@@ -150,20 +152,29 @@ int opt_env(struct strv *env, const char *text, struct err *e)
 
 int opt_env_file(struct strv *env, const char *path, struct err *e)
 {
-	char *line = NULL;
-	size_t cap = 0;
+	char *text, *line, *next;
+	size_t n;
 	int rc = 0;
 	FILE *f = fopen(path, "re");
 	if (!f)
 		return err_sys(e, errno, "--env-file: %s", path);
-	while (rc == 0 && getline(&line, &cap, f) > 0) {
-		char *p = line + strspn(line, " \t");
-		p[strcspn(p, "\r\n")] = 0;
-		if (*p && *p != '#')
-			rc = opt_env(env, p, e);
-	}
-	free(line);
+	text = xmalloc(ENV_FILE_MAX + 1);
+	n = fread(text, 1, ENV_FILE_MAX + 1, f);
+	if (ferror(f))
+		rc = err_sys(e, errno, "--env-file: %s", path);
+	else if (n > ENV_FILE_MAX || memchr(text, 0, n))
+		rc = err_set(e, "--env-file: %s: not a text of at most 1 MiB", path);
 	fclose(f);
+	text[min(n, (size_t)ENV_FILE_MAX)] = 0;
+	for (line = text; rc == 0 && *line; line = next) {
+		next = line + strcspn(line, "\n");
+		next += *next ? 1 : 0;
+		line += strspn(line, " \t");
+		line[strcspn(line, "\r\n")] = 0;
+		if (*line && *line != '#')
+			rc = opt_env(env, line, e);
+	}
+	free(text);
 	return rc;
 }
 

@@ -64,6 +64,7 @@ void relay_block_signals(void)
 	signal_set(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* an error with a text instead */
 }
 
 static void tell(struct launch *l, uint32_t kind, int32_t a, int32_t b)

@@ -67,6 +67,9 @@ static void reset_signals(void)
 	sigemptyset(&none);
 	for (int sig = 1; sig < 65; sig++)
 		signal(sig, SIG_DFL);
+	/* The user's limits of file size and CPU time are an error of a call, not an end. */
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGXCPU, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
@@ -233,6 +236,16 @@ static void close_sources(struct spawn *s)
 	}
 }
 
+/* Reaps it. One that was killed before it could say anything is told of by the signal. */
+static void end_of_child(struct spawn *s, struct report *r)
+{
+	int status = 0;
+	(void)waitpid(s->pid, &status, __WALL);
+	s->pid = 0;
+	if (r->err == -ECHILD && WIFSIGNALED(status))
+		snprintf(r->step, sizeof(r->step), "killed by signal %d", WTERMSIG(status));
+}
+
 int spawn_finish(struct spawn *s, struct err *e)
 {
 	struct report r;
@@ -241,8 +254,7 @@ int spawn_finish(struct spawn *s, struct err *e)
 		if (r.err == 0)
 			break;
 		close(s->pidfd);
-		(void)waitpid(s->pid, NULL, __WALL);
-		s->pid = 0;
+		end_of_child(s, &r);
 		next_level(s);
 		if (s->level > 2)
 			return fail_start(s, r.step, r.err, e);

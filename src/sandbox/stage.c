@@ -152,7 +152,10 @@ void stage_limits(void)
 	}
 	r = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
 	/* A limit on file size or CPU of the launcher's shell is the guest's, not ours. */
-	(void)setrlimit(RLIMIT_FSIZE, &r);
+	if (setrlimit(RLIMIT_FSIZE, &r) != 0 && getrlimit(RLIMIT_FSIZE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		(void)setrlimit(RLIMIT_FSIZE, &r);
+	}
 	if (getrlimit(RLIMIT_CPU, &r) == 0) {
 		r.rlim_cur = r.rlim_max;
 		(void)setrlimit(RLIMIT_CPU, &r);

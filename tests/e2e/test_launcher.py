@@ -107,12 +107,21 @@ def test_bad_volumes(fake, project):
     ["-v", "nothing", "x"], ["-v", "/usr:relative", "x"], ["-v", "/usr:/", "x"], ["-m", "12q", "x"],
     ["-v", "/usr:/a/../b", "x"], ["--timeout", "0", "x"], ["--pids-limit", "0", "x"], ["--nope"],
     ["-w", "rel", "x"], [], ["--without", "gravity", "x"], ["-u", "nobody-knows", "x"], ["-e", "=1", "x"],
-    ["--env-file", "/none", "x"], ["--tmpfs", "/t:size=x", "x"], ["--rootfs", "/none", "x"], ["-v"],
+    ["--env-file", "/none", "x"], ["--env-file", "/etc", "x"], ["--env-file", "/dev/zero", "x"],
+    ["-m", "1k", "x"], ["--tmpfs", "/t:size=x", "x"], ["--rootfs", "/none", "x"], ["-v"],
 ])
 def test_bad_options(fake, args):
     p = run(fake, *args)
     assert p.returncode == 125
     assert len(p.stderr.splitlines()) == 1 and p.stderr.startswith("brig: ")
+
+
+def test_file_size_limit(fake):
+    p = subprocess.run(
+        ["sh", "-c", f"ulimit -f 0; exec {fake} do -- x"], cwd="/usr", text=True,
+        capture_output=True, check=False)
+    assert p.returncode in (7, 125)     # root may raise the limit
+    assert len(p.stderr.splitlines()) == (1 if p.returncode == 125 else 0)
 
 
 def test_limits(fake):
