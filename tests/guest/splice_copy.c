@@ -92,6 +92,12 @@ int main(void)
 	struct stat st;
 	fstat(out, &st);
 	printf("%ld\n", (long)st.st_size);
+	/* vmsplice gives what there is room for */
+	int wide[2];
+	struct iovec part = {buf, 131072};
+	CHECK(!pipe(wide));
+	SHOW(vmsplice(wide[1], &part, 1, 0));
+	SHOW(vmsplice(wide[1], &part, 1, SPLICE_F_NONBLOCK));
 	/* what cannot be spliced says so, and does not wait */
 	int dir_fd = open(".", O_RDONLY), e = eventfd(1, 0), in = inotify_init();
 	SHOW(splice(dir_fd, NULL, p[1], NULL, 10, 0));

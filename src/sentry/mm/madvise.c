@@ -89,9 +89,18 @@ static struct advice advice_of(int a)
 	}
 }
 
+static bool discards(int a)
+{
+	return a == MADV_FREE || a == MADV_DONTNEED || a == MADV_DONTNEED_LOCKED_ || a == MADV_REMOVE ||
+	       a == MADV_DONTFORK || a == MADV_WIPEONFORK;
+}
+
 /* Refusals by mapping, as madvise_vma_behavior. */
 static int advice_allowed(const struct vma *v, int a)
 {
+	/* content that a seal keeps from being written cannot be thrown away either */
+	if ((v->flags & (VMA_SEALED | VMA_SHARED | VMA_WRITE)) == VMA_SEALED && discards(a))
+		return -EPERM;
 	switch (a) {
 	case MADV_DONTNEED:
 		return v->flags & VMA_LOCKED ? -EINVAL : 0;

@@ -302,6 +302,21 @@ int64_t sys_splice(struct task *t, const struct sysargs *a)
 	return r;
 }
 
+/* How many bytes so many pages hold: one buffer each, as the guest's pages lie. */
+static uint64_t fitting(const struct uio *u, uint64_t pages)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < u->n && pages; i++) {
+		uint64_t off = u->iov[i].base & (PAGE_SIZE - 1), len = u->iov[i].len;
+		uint64_t need = len ? (off + len + PAGE_SIZE - 1) / PAGE_SIZE : 0;
+
+		n += need <= pages ? len : pages * PAGE_SIZE - off;
+		pages -= min(need, pages);
+	}
+	return n;
+}
+
 /* Pages are copied, never shared with the guest: what it gave stays its own. */
 int64_t sys_vmsplice(struct task *t, const struct sysargs *a)
 {
@@ -321,8 +336,18 @@ int64_t sys_vmsplice(struct task *t, const struct sysargs *a)
 		return r;
 	}
 	bool write = f->mode & FMODE_WRITE;
-	if (flags & SPLICE_F_NONBLOCK)
-		r = write ? pipe_wait_room(p, true) : pipe_wait_data(p, true);
+	bool nonblock = flags & SPLICE_F_NONBLOCK;
+	if (write && u.left) {		/* it gives what there is room for, then returns */
+		r = pipe_wait_room(p, nonblock);
+		mutex_lock(&p->lock);
+		uint64_t room = p->slots - min(pipe_used(p), p->slots);
+		mutex_unlock(&p->lock);
+		u.left = min(u.left, fitting(&u, max(room, (uint64_t)1)));
+		if (r == -EPIPE)
+			send_sigpipe(t);
+	} else if (nonblock) {
+		r = pipe_wait_data(p, true);
+	}
 	if (r >= 0 && u.left)
 		r = write ? vfs_write(f, &u, &pos) : vfs_read(f, &u, &pos);
 	uio_fini(&u);

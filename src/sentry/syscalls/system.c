@@ -11,6 +11,7 @@
 #include "sentry/task/ns.h"
 #include "sentry/task/rusage.h"
 #include "sentry/task/uname.h"
+#include "sentry/time/time.h"
 
 struct l_utsname {
 	char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65];
@@ -75,7 +76,7 @@ int64_t sys_sysinfo(struct task *t, const struct sysargs *a)
 	uint32_t load[3];
 	struct mem_facts m;
 
-	s.uptime = h_clock_ns(CLOCK_BOOTTIME) / 1000000000;
+	s.uptime = (h_clock_ns(CLOCK_BOOTTIME) + clock_ns_offset(t, CLOCK_BOOTTIME) + 999999999) / 1000000000;
 	sys_loadavg(load);
 	for (int i = 0; i < 3; i++)
 		s.loads[i] = load[i];

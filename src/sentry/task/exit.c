@@ -238,6 +238,8 @@ void process_release_task_locked(struct task *t, struct list *dead)
 	if (t->dead_reported)
 		return;
 	t->dead_reported = true;
+	t->pid->exit_code = leader && p->group_exit & SG_EXIT ? p->exit_code : t->exit_code;
+	t->pid->has_exit = true;
 	ptrace_unlink(t);
 	mutex_lock(&p->sighand->lock);
 	signal_flush(&t->pending);

@@ -49,6 +49,8 @@ struct pid {
 	struct list tasks[PIDTYPE_MAX];	/* T; struct task.pid_links */
 	struct waitq wq;		/* pidfd pollers */
 	uint64_t ino;			/* of its pidfd inode */
+	bool has_exit;			/* T: it ended and was waited for */
+	int32_t exit_code;		/* T: then its wait status */
 	struct upid numbers[];		/* level + 1 entries */
 };
 

@@ -108,7 +108,9 @@ int vfs_mkdir(struct task *t, int dirfd, const char *name, uint32_t mode)
 
 static int mknod_check(const struct path *dir, uint32_t mode, uint64_t rdev, const struct cred *cred)
 {
-	if ((S_ISCHR(mode) || S_ISBLK(mode)) && cred && rdev != 0 && !cred_capable(cred, CAP_MKNOD))
+	bool whiteout = S_ISCHR(mode) && rdev == 0;
+
+	if ((S_ISCHR(mode) || S_ISBLK(mode)) && cred && !whiteout && !cred_capable(cred, CAP_MKNOD))
 		return -EPERM;
 	if (!inode_ops(dir->dentry->inode)->create)
 		return -EPERM;

@@ -99,8 +99,11 @@ int eventfd_signal(struct file *f, uint64_t n)
 
 	if (f->fops != FOPS_eventfd)
 		return -EINVAL;
-	if (add(e, n))
-		wq_wake(&e->wq, EPOLLIN | EPOLLRDNORM, 0);
+	mutex_lock(&e->lock);
+	e->count += min(n, UINT64_MAX - e->count);
+	n = e->count;
+	mutex_unlock(&e->lock);
+	wq_wake(&e->wq, EPOLLIN | EPOLLRDNORM | (n == UINT64_MAX ? EPOLLERR : 0u), 0);
 	return 0;
 }
 

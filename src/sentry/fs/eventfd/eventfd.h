@@ -4,5 +4,5 @@
 
 /* flags: EFD_SEMAPHORE, EFD_NONBLOCK */
 must_check int eventfd_new(uint32_t count, unsigned flags, struct file **out);
-/* Adds n as a write that never waits would; -EINVAL when f is something else. */
+/* The kernel adds n: a counter that is full stays at its greatest value, which poll shows as an error. */
 int eventfd_signal(struct file *f, uint64_t n);

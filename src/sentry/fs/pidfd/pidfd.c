@@ -3,8 +3,12 @@
 #include "sentry/fs/pidfd/pidfd.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
 #include "lib/fmt.h"
 #include "sentry/core/kheap.h"
+#include "sentry/core/user_ns.h"
+#include "sentry/mm/uaccess.h"
 #include "sentry/task/ns.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/poll.h"
@@ -53,6 +57,77 @@ static void pidfd_show_fdinfo(struct file *f, struct buf *b)
 	buf_addc(b, '\n');
 }
 
+/* --- PIDFD_GET_INFO: struct pidfd_info of Linux 6.13, and later fields if there is room ----------- */
+
+#define GET_INFO_NR 11u
+enum { INFO_PID = 1, INFO_CREDS = 2, INFO_CGROUPID = 4, INFO_EXIT = 8 };
+
+struct info {
+	uint64_t mask, cgroupid;
+	uint32_t pid, tgid, ppid;
+	uint32_t ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+	int32_t exit_code;
+	uint64_t later;
+};
+static_assert(offsetof(struct info, later) == 64, "the first version's size");
+
+static void fill_creds(struct info *o, const struct cred *c, const struct user_ns *ns)
+{
+	const struct id_map *u = &ns->uid_map, *g = &ns->gid_map;
+
+	o->ruid = id_from_kernel_munged(u, c->uid), o->euid = id_from_kernel_munged(u, c->euid);
+	o->suid = id_from_kernel_munged(u, c->suid), o->fsuid = id_from_kernel_munged(u, c->fsuid);
+	o->rgid = id_from_kernel_munged(g, c->gid), o->egid = id_from_kernel_munged(g, c->egid);
+	o->sgid = id_from_kernel_munged(g, c->sgid), o->fsgid = id_from_kernel_munged(g, c->fsgid);
+	o->mask |= INFO_CREDS;
+}
+
+static int fill_info(struct task *t, struct pid *pid, struct info *o)
+{
+	struct pid_ns *ns = task_pid_ns(t);
+	struct task *k;
+
+	mutex_lock(&tasks_lock);
+	if (o->mask & INFO_EXIT && pid->has_exit) {
+		o->exit_code = pid->exit_code;
+		o->cgroupid = 1;
+		o->mask = INFO_EXIT | INFO_CGROUPID;
+	} else {
+		o->mask = 0;
+	}
+	k = pid_task(pid, PIDTYPE_PID);
+	if (k) {
+		struct process *parent = k->proc->parent;
+
+		fill_creds(o, k->cred, t->cred->user_ns);
+		o->cgroupid = 1;
+		o->pid = (uint32_t)task_pid_nr(k, ns);
+		o->tgid = (uint32_t)task_tgid_nr(k, ns);
+		o->ppid = parent ? (uint32_t)pid_nr(parent->tgid, ns) : 0;
+		o->mask |= INFO_PID | INFO_CGROUPID;
+	}
+	mutex_unlock(&tasks_lock);
+	return (k && o->pid) || (!k && o->mask) ? 0 : -ESRCH;
+}
+
+static int64_t pidfd_ioctl(struct file *f, struct task *t, uint32_t cmd, uint64_t arg)
+{
+	uint32_t size = _IOC_SIZE(cmd);
+	struct info o = {.mask = 0};
+	int r;
+
+	if (_IOC_TYPE(cmd) != 0xff || _IOC_NR(cmd) != GET_INFO_NR || _IOC_DIR(cmd) != (_IOC_READ | _IOC_WRITE))
+		return -ENOTTY;
+	if (size < offsetof(struct info, later))
+		return -ENOTTY;
+	if (!arg)
+		return -EINVAL;
+	r = get_user(t, o.mask, UADDR(arg));
+	if (!r)
+		r = fill_info(t, f->priv, &o);
+	return r ? r : copy_out(t, UADDR(arg), &o, min((size_t)size, sizeof(o)));
+}
+
 static void pidfd_release(struct file *f)
 {
 	pid_put(f->priv);
@@ -61,6 +136,7 @@ static void pidfd_release(struct file *f)
 const struct file_ops pidfd_file_ops = {
 	.release = pidfd_release,
 	.poll = pidfd_poll,
+	.ioctl = pidfd_ioctl,
 	.show_fdinfo = pidfd_show_fdinfo,
 };
 

@@ -12,6 +12,7 @@
 #include "sentry/task/ns.h"
 #include "sentry/task/rusage.h"
 #include "sentry/task/uname.h"
+#include "sentry/time/time.h"
 
 #define NS_PER_S 1000000000ull
 #define TICK_NS 10000000ull
@@ -130,9 +131,9 @@ int proc_uptime(const struct pseudo_ctx *c, struct buf *b)
 {
 	struct timespec ts;
 
-	(void)c;
 	clock_gettime(CLOCK_BOOTTIME, &ts);
-	uint64_t up = (uint64_t)ts.tv_sec * 100 + (uint64_t)ts.tv_nsec / TICK_NS;
+	int64_t off = c->reader ? clock_ns_offset(c->reader, CLOCK_BOOTTIME) : 0;
+	uint64_t up = (uint64_t)((int64_t)ts.tv_sec * 100 + ((int64_t)ts.tv_nsec + off) / (int64_t)TICK_NS);
 	struct sys_usage u;
 	sys_usage_sum(&u);
 	uint64_t total = up * host_facts->ncpus, used = (u.utime + u.stime) / TICK_NS;
