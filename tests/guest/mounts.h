@@ -31,7 +31,7 @@ static inline bool own_mounts(void)
 	}
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		die("private");
-	if (mount("work", "/tmp", "tmpfs", 0, "mode=755") || chdir("/tmp"))
+	if (mount("work", "/tmp", "tmpfs", 0, "mode=755") || mkdir("/tmp/w", 0755) || chdir("/tmp/w"))
 		die("tmpfs");
 	return user;
 }
@@ -49,4 +49,61 @@ static inline void cat(const char *path)
 	}
 	if (fd >= 0)
 		close(fd);
+}
+
+#define SHOW_MOUNTS_MAX 200
+
+static inline int mount_line_cmp(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The mounts below /tmp/w in order of their places; peer groups are named by their first use. */
+static inline void show_mounts(const char *title)
+{
+	static char text[200000];
+	char *line[SHOW_MOUNTS_MAX], *save = NULL;
+	long ids[100];
+	int n = 0, nids = 0;
+	int fd = open("/proc/self/mountinfo", O_RDONLY);
+	ssize_t len = 0, got;
+
+	while (fd >= 0 && (got = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += got;
+	close(fd);
+	text[len] = 0;
+	for (char *l = strtok_r(text, "\n", &save); l && n < SHOW_MOUNTS_MAX; l = strtok_r(NULL, "\n", &save)) {
+		char root[512], at[512], opts[256], rest[512], *out;
+		if (sscanf(l, "%*d %*d %*s %511s %511s %255s %511[^\n]", root, at, opts, rest) != 4 ||
+		    strncmp(at, "/tmp/w/", 7))
+			continue;
+		char *end = strstr(rest, "- ");
+		if (end)
+			*end = 0;
+		if (asprintf(&out, "%s %s %s %s", at, root, opts, rest) > 0)
+			line[n++] = out;
+	}
+	qsort(line, n, sizeof(*line), mount_line_cmp);
+	printf("%s:\n", title);
+	for (int i = 0; i < n; i++) {
+		char *tag, *s2 = NULL;
+		printf(" ");
+		for (tag = strtok_r(line[i], " ", &s2); tag; tag = strtok_r(NULL, " ", &s2)) {
+			char *colon = strchr(tag, ':');
+			if (!colon || *tag == '/') {
+				printf(" %s", tag);
+				continue;
+			}
+			long id = atol(colon + 1);
+			int k = 0;
+			while (k < nids && ids[k] != id)
+				k++;
+			if (k == nids && nids < 100)
+				ids[nids++] = id;
+			printf(" %.*s:%c", (int)(colon - tag), tag, 'A' + k);
+		}
+		printf("\n");
+		free(line[i]);
+	}
+	fflush(stdout);
 }

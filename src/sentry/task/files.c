@@ -465,3 +465,43 @@ int task_cwd_get(struct task *t, struct path *out)
 	fsctx_put(fs);
 	return 0;
 }
+
+/* --- pivot_root ------------------------------------------------------------------------------ */
+
+/* How many paths of fs were `from`: they are `to` now. */
+static unsigned move_paths(struct fsctx *fs, const struct path *from, const struct path *to)
+{
+	struct path *which[2] = {&fs->root, &fs->cwd};
+	unsigned n = 0;
+
+	mutex_lock(&fs->lock);
+	for (int i = 0; i < 2; i++) {
+		if (which[i]->mnt == from->mnt && which[i]->dentry == from->dentry) {
+			*which[i] = *to;
+			path_get(to);
+			n++;
+		}
+	}
+	mutex_unlock(&fs->lock);
+	return n;
+}
+
+void task_move_roots(const struct path *from, const struct path *to)
+{
+	struct process *p;
+	struct task *t;
+	unsigned n = 0;
+
+	mutex_lock(&tasks_lock);
+	list_for_each(p, &task_root->processes, all_link) {
+		list_for_each(t, &p->threads, thread_link) {
+			if (t->fs)
+				n += move_paths(t->fs, from, to);
+		}
+	}
+	mutex_unlock(&tasks_lock);
+	while (n--) {
+		struct path old = *from;
+		path_put(&old);
+	}
+}

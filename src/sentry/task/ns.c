@@ -203,12 +203,10 @@ int nsproxy_copy(struct task *t, uint64_t flags, struct user_ns *u, struct fsctx
 	if (flags & CLONE_NEWNS) {
 		struct mnt_ns *m;
 
-		rc = mnt_ns_copy(n->mnt, fs, &m);
+		rc = mnt_ns_copy(n->mnt, u, fs, &m);
 		if (rc)
 			goto fail;
 		mnt_ns_put(n->mnt);
-		user_ns_put(m->user_ns);
-		m->user_ns = user_ns_get(u);
 		n->mnt = m;
 	}
 	*out = n;

@@ -377,6 +377,8 @@ void task_mem_try(struct task *t, struct task *o);
 /* The host's count of o's memory (mm_stat), if that disturbs nobody. */
 void task_stat_try(struct task *t, struct task *o);
 struct fsctx *task_fs_get(struct task *t);
+/* Roots and working directories of all tasks that are `from` become `to` (pivot_root). */
+void task_move_roots(const struct path *from, const struct path *to);
 struct nsproxy *task_ns_get(struct task *t);
 /* Walks for /proc: the leader of the process (a thread of t's process) whose number follows `after`. */
 struct task *process_next(struct pid_ns *ns, int32_t after);

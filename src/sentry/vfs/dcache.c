@@ -295,6 +295,13 @@ void dentry_put(struct dentry *d)
 		dcache_shrink(64);
 }
 
+void dentry_put_not_last(struct dentry *d)
+{
+	bool last = ref_put(&d->ref);
+
+	BUG_ON(last);
+}
+
 /* Links a new dentry below dir. */
 static void d_link(struct dentry *d, struct dentry *dir)
 {

@@ -10,6 +10,8 @@ struct fsctx;
 struct mnt_ns {
 	refcount_t ref;
 	uint32_t inum, nr;		/* nr: mounts; mount lock */
+	uint32_t pending;		/* mount lock: about to be added */
+	bool anon;			/* I; of a detached tree (open_tree, fsmount) */
 	struct user_ns *user_ns;	/* owned; NULL: the initial one */
 	struct mount *root;		/* owned by the tree */
 	struct list mounts;		/* struct mount.ns_link, in order of mounting */
@@ -19,8 +21,8 @@ struct mnt_ns {
 
 /* A namespace whose root is m (consumed). */
 must_check int mnt_ns_create(struct mount *m, struct mnt_ns **out);
-/* A copy of the tree (unshare, clone); root and cwd of fs are moved to the copies. */
-must_check int mnt_ns_copy(struct mnt_ns *old, struct fsctx *fs, struct mnt_ns **out);
+/* A copy of the tree (unshare, clone), owned by u; root and cwd of fs are moved to the copies. */
+must_check int mnt_ns_copy(struct mnt_ns *old, struct user_ns *u, struct fsctx *fs, struct mnt_ns **out);
 struct mnt_ns *mnt_ns_get(struct mnt_ns *ns);
 void mnt_ns_put(struct mnt_ns *ns);
 /* The top of the namespace: for chroot(".") of setns. */

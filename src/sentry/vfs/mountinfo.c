@@ -35,6 +35,35 @@ static void mount_options(const struct mount *m, struct buf *b)
 		buf_fmt(b, ",relatime");
 }
 
+/* The nearest master with a member in the same namespace. */
+static const struct peer_group *dominating(const struct mount *m, const struct peer_group *g)
+{
+	struct mount *p;
+
+	for (; g; g = g->master) {
+		list_for_each(p, &g->members, peer_link) {
+			if (p->ns == m->ns)
+				return g;
+		}
+	}
+	return NULL;
+}
+
+static void show_propagation(const struct mount *m, struct buf *b)
+{
+	mutex_lock(mount_lock);
+	const struct peer_group *g = mount_master(m), *dom = g ? dominating(m, g) : NULL;
+	if (m->peers)
+		buf_fmt(b, " shared:%u", m->peers->id);
+	if (g)
+		buf_fmt(b, " master:%u", g->id);
+	if (dom && dom != g)
+		buf_fmt(b, " propagate_from:%u", dom->id);
+	if (m->flags & MS_UNBINDABLE)
+		buf_fmt(b, " unbindable");
+	mutex_unlock(mount_lock);
+}
+
 static void super_options(struct mount *m, struct buf *b)
 {
 	const struct super_ops *o = super_ops_table[m->sb->sops];
@@ -66,10 +95,7 @@ static void show_one(struct mount *m, const char *where, enum mount_text fmt, ch
 		escaped(b, where);
 		buf_addc(b, ' ');
 		mount_options(m, b);
-		if (m->peer_group)
-			buf_fmt(b, " shared:%u", m->peer_group);
-		if (m->master_group)
-			buf_fmt(b, " master:%u", m->master_group);
+		show_propagation(m, b);
 		buf_fmt(b, " - %s ", sb->type_name);
 		escaped(b, m->source);
 		buf_fmt(b, " %s", sb->flags & MS_RDONLY ? "ro" : "rw");

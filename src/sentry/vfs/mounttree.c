@@ -19,8 +19,9 @@
 
 struct mounts {
 	struct mutex lock;		/* RANK_MOUNT */
-	struct list hash[MOUNT_BUCKETS];
-	uint32_t next_id;
+	struct list hash[MOUNT_BUCKETS];	/* by parent and place */
+	struct list places[MOUNT_BUCKETS];	/* by place alone */
+	uint32_t next_id;		/* a */
 };
 
 static KCACHE(mounts_cache, struct mounts, 1);
@@ -28,6 +29,7 @@ static KCACHE(mount_cache, struct mount, 0);
 static KCACHE(mnt_ns_cache, struct mnt_ns, 0);
 static struct mounts *mounts;
 struct mutex *mount_lock;
+_Thread_local bool mount_expire_walk;
 static uint32_t next_ns_inum = 0xf0000100;
 
 int mounts_init(void)
@@ -36,8 +38,10 @@ int mounts_init(void)
 	if (!mounts)
 		return -ENOMEM;
 	mutex_init(&mounts->lock, RANK_MOUNT);
-	for (unsigned i = 0; i < MOUNT_BUCKETS; i++)
+	for (unsigned i = 0; i < MOUNT_BUCKETS; i++) {
 		list_init(&mounts->hash[i]);
+		list_init(&mounts->places[i]);
+	}
 	mounts->next_id = 20;
 	mount_lock = &mounts->lock;
 	return 0;
@@ -50,7 +54,14 @@ static struct list *bucket(const struct mount *parent, const struct dentry *d)
 	return &mounts->hash[(h ^ h >> 12) % MOUNT_BUCKETS];
 }
 
-static struct mount *find_locked(const struct mount *parent, const struct dentry *d)
+static struct list *place(const struct dentry *d)
+{
+	uint64_t h = (uintptr_t)d >> 4;
+
+	return &mounts->places[(h ^ h >> 12) % MOUNT_BUCKETS];
+}
+
+struct mount *mount_find_locked(const struct mount *parent, const struct dentry *d)
 {
 	struct mount *m;
 
@@ -78,13 +89,15 @@ int mount_create_root(struct super *sb, struct dentry *root, unsigned flags, con
 	list_init(&m->siblings);
 	list_init(&m->hash_link);
 	list_init(&m->ns_link);
+	list_init(&m->place_link);
+	list_init(&m->peer_link);
+	list_init(&m->slave_link);
+	list_init(&m->work_link);
 	m->flags = flags;
 	m->sb = sb;
 	super_activate(sb);
 	m->root = dentry_get(root);
-	mutex_lock(mount_lock);
-	m->id = mounts->next_id++;
-	mutex_unlock(mount_lock);
+	m->id = __atomic_fetch_add(&mounts->next_id, 1, __ATOMIC_RELAXED);
 	*out = m;
 	return 0;
 }
@@ -148,13 +161,15 @@ bool mount_follow_down(struct path *p)
 
 	while (READ_ONCE(p->dentry->flags) & D_MOUNTED) {
 		mutex_lock(mount_lock);
-		struct mount *m = mount_get(find_locked(p->mnt, p->dentry));
+		struct mount *m = mount_get(mount_find_locked(p->mnt, p->dentry));
 		mutex_unlock(mount_lock);
 		if (!m)
 			break;
 		path_put(p);
 		p->mnt = m;
 		p->dentry = dentry_get(m->root);
+		if (unlikely(READ_ONCE(m->expiring)) && !mount_expire_walk)
+			WRITE_ONCE(m->expiring, false);
 		moved = true;
 	}
 	return moved;
@@ -182,12 +197,10 @@ bool dentry_is_mountpoint(const struct path *dir, const struct dentry *d)
 	struct mount *m;
 	bool found = false;
 	mutex_lock(mount_lock);
-	if (dir->mnt->ns) {
-		list_for_each(m, &dir->mnt->ns->mounts, ns_link) {
-			if (m->mountpoint == d) {
-				found = true;
-				break;
-			}
+	list_for_each(m, place(d), place_link) {
+		if (m->mountpoint == d && m->ns && m->ns == dir->mnt->ns) {
+			found = true;
+			break;
 		}
 	}
 	mutex_unlock(mount_lock);
@@ -213,9 +226,20 @@ void mount_link_locked(struct mount *m, struct mount *parent, struct dentry *d)
 	/* A later mount on the same place hides the earlier one: it is found first, and the tree
 	 * never has two at once since walks go to the top. */
 	list_add(bucket(parent, d), &m->hash_link);
+	list_add(place(d), &m->place_link);
 	mutex_lock(dcache_lock);
 	d->flags |= D_MOUNTED;
 	mutex_unlock(dcache_lock);
+}
+
+/* m, which hangs on something, hangs at d of parent from now on. Somebody else holds what it leaves. */
+void mount_reparent_locked(struct mount *m, struct mount *parent, struct dentry *d)
+{
+	struct dentry *old = mount_unlink_locked(m);
+
+	mount_link_locked(m, parent, d);
+	if (old)
+		dentry_put_not_last(old);
 }
 
 void mount_ns_add_locked(struct mnt_ns *ns, struct mount *m)
@@ -231,11 +255,9 @@ static void clear_mounted_locked(struct dentry *d)
 {
 	struct mount *m;
 
-	for (unsigned i = 0; i < MOUNT_BUCKETS; i++) {
-		list_for_each(m, &mounts->hash[i], hash_link) {
-			if (m->mountpoint == d)
-				return;
-		}
+	list_for_each(m, place(d), place_link) {
+		if (m->mountpoint == d)
+			return;
 	}
 	mutex_lock(dcache_lock);
 	d->flags &= ~(uint32_t)D_MOUNTED;
@@ -248,6 +270,7 @@ struct dentry *mount_unlink_locked(struct mount *m)
 	struct dentry *d = steal(m->mountpoint);
 
 	list_del(&m->hash_link);
+	list_del(&m->place_link);
 	list_del(&m->siblings);
 	m->parent = NULL;
 	if (d)
@@ -255,40 +278,14 @@ struct dentry *mount_unlink_locked(struct mount *m)
 	return d;
 }
 
-int mount_attach(struct mount *m, const struct path *where)
+void mount_ns_del_locked(struct mount *m)
 {
-	struct path p = *where;
-	struct mnt_ns *ns;
-	int r = 0;
-
-	path_get(&p);
-	for (;;) {
-		mount_follow_down(&p);
-		mutex_lock(mount_lock);
-		if (!find_locked(p.mnt, p.dentry))
-			break;
-		mutex_unlock(mount_lock);
-	}
-	ns = p.mnt->ns;
-	if (ns && ns->nr >= MNT_NS_MAX)
-		r = -ENOSPC;
-	else if (p.dentry->flags & D_UNLINKED)
-		r = -ENOENT;
-	if (!r) {
-		mount_link_locked(m, p.mnt, p.dentry);
-		if (ns)
-			mount_ns_add_locked(ns, m);
-		struct mount *c;
-		for (c = mount_next(m, m); c && ns; c = mount_next(c, m))
-			mount_ns_add_locked(ns, c);
-		if (p.mnt->peer_group && !m->peer_group)
-			m->peer_group = m->id;
-	}
-	mutex_unlock(mount_lock);
-	path_put(&p);
-	if (r)
-		mount_tree_put(m);
-	return r;
+	if (!m->ns)
+		return;
+	list_del(&m->ns_link);
+	m->ns->nr--;
+	ns_event(m->ns);
+	m->ns = NULL;
 }
 
 /* Depth-first successor inside the tree of root; NULL at the end. mount lock. */
@@ -305,34 +302,63 @@ struct mount *mount_next(struct mount *m, struct mount *root)
 	return NULL;
 }
 
-/* Takes a whole tree apart: nothing stays attached, every tree reference is dropped. */
-void mount_tree_put(struct mount *root)
+struct mount *mount_next_skip(struct mount *m, struct mount *root)
+{
+	while (m != root) {
+		struct mount *p = m->parent;
+		if (m->siblings.next != &p->children)
+			return list_entry(m->siblings.next, struct mount, siblings);
+		m = p;
+	}
+	return NULL;
+}
+
+/* m leaves the tree; its references go to `dead`, see mounts_free. */
+void mount_detach_locked(struct mount *m, struct list *dead)
+{
+	mount_ns_del_locked(m);
+	m->mountpoint = mount_unlink_locked(m);
+	mount_set_private_locked(m);
+	list_del(&m->work_link);
+	list_add_tail(dead, &m->work_link);
+}
+
+void mount_tree_detach_locked(struct mount *root, struct list *dead)
 {
 	for (;;) {
-		mutex_lock(mount_lock);
 		struct mount *m = root;
 		while (!list_empty(&m->children))
 			m = list_first(&m->children, struct mount, siblings);
-		struct dentry *d = mount_unlink_locked(m);
-		if (m->ns) {
-			list_del(&m->ns_link);
-			m->ns->nr--;
-			ns_event(m->ns);
-			m->ns = NULL;
-		}
-		mutex_unlock(mount_lock);
-		if (d)
-			dentry_put(d);
-		bool last = m == root;
-		mount_put(m);
-		if (last)
+		mount_detach_locked(m, dead);
+		if (m == root)
 			return;
 	}
 }
 
+void mounts_free(struct list *dead)
+{
+	struct mount *m;
+
+	while ((m = list_first(dead, struct mount, work_link))) {
+		list_del(&m->work_link);
+		mount_put(m);
+	}
+}
+
+/* Takes a whole tree apart: nothing stays attached, every tree reference is dropped. */
+void mount_tree_put(struct mount *root)
+{
+	struct list dead = LIST_INIT(dead);
+
+	mutex_lock(mount_lock);
+	mount_tree_detach_locked(root, &dead);
+	mutex_unlock(mount_lock);
+	mounts_free(&dead);
+}
+
 /* --- namespaces ------------------------------------------------------------------------------ */
 
-static struct mnt_ns *ns_alloc(void)
+struct mnt_ns *mnt_ns_alloc(void)
 {
 	struct mnt_ns *ns = kc_alloc(&mnt_ns_cache);
 
@@ -347,7 +373,7 @@ static struct mnt_ns *ns_alloc(void)
 
 int mnt_ns_create(struct mount *m, struct mnt_ns **out)
 {
-	struct mnt_ns *ns = ns_alloc();
+	struct mnt_ns *ns = mnt_ns_alloc();
 
 	if (!ns) {
 		mount_put(m);
@@ -388,113 +414,7 @@ void mnt_ns_root(struct mnt_ns *ns, struct path *out)
 	mount_follow_down(out);
 }
 
-/* A lone copy of m, same flags, showing `root` of it. */
-int mount_clone(struct mount *m, struct dentry *root, struct mount **out)
-{
-	int r = mount_create_root(m->sb, root, m->flags, m->source, out);
-
-	if (!r) {
-		(*out)->peer_group = m->peer_group;
-		(*out)->master_group = m->master_group;
-	}
-	return r;
-}
-
 int mount_clone_alone(const struct path *p, struct mount **out)
 {
 	return mount_create_root(p->mnt->sb, p->dentry, p->mnt->flags, p->mnt->source, out);
-}
-
-/* Copies the tree below `top` (seen from `root`); *out is unattached. Each copy remembers its
- * original in ->copy_of until the caller is done with it. Serialised by the caller (ns change). */
-int mount_tree_copy(struct mount *top, struct dentry *root, struct mount **out)
-{
-	struct mount *m, *copy, *new_top = NULL;
-	int r = mount_clone(top, root, &new_top);
-
-	if (r)
-		return r;
-	new_top->copy_of = top;
-	mutex_lock(mount_lock);
-	for (m = mount_next(top, top); m; m = mount_next(m, top)) {
-		/* A bind shows part of the file system: mounts outside of it are left out. */
-		struct mount *up = m;
-		while (up->parent != top)
-			up = up->parent;
-		if (root != top->root && !dentry_is_below(up->mountpoint, root))
-			continue;
-		mount_get(m);
-		mutex_unlock(mount_lock);
-		r = mount_clone(m, m->root, &copy);
-		mutex_lock(mount_lock);
-		if (!r && !m->parent)
-			r = -EAGAIN;	/* umounted meanwhile */
-		if (r) {
-			mutex_unlock(mount_lock);
-			mount_put(m);
-			mount_tree_put(new_top);
-			return r;
-		}
-		copy->copy_of = m;
-		struct mount *c = new_top;
-		while (c && c->copy_of != m->parent)
-			c = mount_next(c, new_top);
-		mount_link_locked(copy, c ? c : new_top, m->mountpoint);
-		mount_put(m);	/* still in the tree: not the last */
-	}
-	mutex_unlock(mount_lock);
-	*out = new_top;
-	return 0;
-}
-
-static void fs_move(struct path *p, struct mount *new_top)
-{
-	struct mount *c;
-
-	for (c = new_top; c; c = mount_next(c, new_top)) {
-		if (c->copy_of == p->mnt) {
-			p->mnt = mount_get(c);
-			return;
-		}
-	}
-	mount_get(p->mnt);	/* outside the tree: keeps what it has */
-}
-
-int mnt_ns_copy(struct mnt_ns *old, struct fsctx *fs, struct mnt_ns **out)
-{
-	struct mnt_ns *ns = ns_alloc();
-	struct mount *top, *c, *drop[2] = {NULL, NULL};
-	int r;
-
-	if (!ns)
-		return -ENOMEM;
-	do
-		r = mount_tree_copy(old->root, old->root->root, &top);
-	while (r == -EAGAIN);
-	if (r) {
-		mnt_ns_put(ns);
-		return r;
-	}
-	mutex_lock(mount_lock);
-	ns->root = top;
-	for (c = top; c; c = mount_next(c, top))
-		mount_ns_add_locked(ns, c);
-	if (fs) {
-		struct path np[2] = {fs->root, fs->cwd};
-		fs_move(&np[0], top);
-		fs_move(&np[1], top);
-		drop[0] = fs->root.mnt, drop[1] = fs->cwd.mnt;
-		mutex_lock(&fs->lock);
-		fs->root.mnt = np[0].mnt;
-		fs->cwd.mnt = np[1].mnt;
-		mutex_unlock(&fs->lock);
-	}
-	for (c = top; c; c = mount_next(c, top))
-		c->copy_of = NULL;
-	mutex_unlock(mount_lock);
-	mount_put(drop[0]);
-	mount_put(drop[1]);
-	ns->user_ns = old->user_ns ? user_ns_get(old->user_ns) : NULL;
-	*out = ns;
-	return 0;
 }

@@ -146,18 +146,28 @@ struct path {
 	struct dentry *dentry;
 };
 
+struct peer_group;			/* vfs/propagate.c */
+
 struct mount {
 	refcount_t ref;
 	uint32_t id, flags;		/* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, ... */
+	uint32_t lock_flags;		/* which of them a less privileged namespace may not take off */
 	struct mount *parent;		/* borrowed while in the namespace; mount lock */
 	struct dentry *mountpoint;	/* owned */
 	struct dentry *root;		/* owned */
 	struct super *sb;		/* owned */
 	struct mnt_ns *ns;
-	struct list children, siblings, hash_link, ns_link;
+	struct list children, siblings, hash_link, place_link, ns_link;
 	char *source;			/* for /proc/self/mountinfo */
-	uint32_t peer_group, master_group;	/* propagation */
-	struct mount *copy_of;		/* mount lock: only while a tree is copied */
+	/* propagation; mount lock */
+	struct peer_group *peers;	/* shared with; NULL: not shared */
+	struct peer_group *master;	/* of one that is not shared: what it receives from */
+	struct list peer_link, slave_link;
+	bool locked;			/* may not be taken off the mount below it */
+	bool expiring;			/* MNT_EXPIRE was asked once, nobody walked in since */
+	bool going;			/* mount lock: in the umount being made */
+	struct mount *copy;		/* mount lock: while a tree is copied */
+	struct list work_link;		/* mount lock: lists of the operation at work */
 };
 
 /* --- operations: static const tables; NULL slots mean what the comment says ------------------ */

@@ -13,6 +13,8 @@ extern struct mutex *dcache_lock;
 uint64_t dcache_rename_seq(void);
 /* A referenced cached dentry, or NULL. */
 struct dentry *dentry_find(struct dentry *dir, const char *name, size_t len);
+/* For callers with locks: another reference is known to stay. */
+void dentry_put_not_last(struct dentry *d);
 struct dentry *dentry_parent(struct dentry *d);		/* referenced */
 /* The path inside its file system. */
 char *dentry_text(struct dentry *d, char *buf, size_t cap);
