@@ -89,6 +89,25 @@ static void sockets(void)
 	SHOW(ask(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &q, sizeof(q), NULL));
 }
 
+/* A link by number, or without one by its whole name. */
+static void links(void)
+{
+	static const struct {
+		int index, len;
+		char name[8];
+	} asks[] = {{1, 0, ""}, {0, 3, "lo"}, {0, 2, "lo"}, {0, 4, "lo0"}, {0, 5, "loop"}, {0, 1, "l"}, {77, 3, "lo"}};
+	for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
+		struct {
+			struct ifinfomsg ifi;
+			struct rtattr a;
+			char name[8];
+		} q = {{.ifi_index = asks[i].index}, {(uint16_t)RTA_LENGTH(asks[i].len), IFLA_IFNAME}, ""};
+		memcpy(q.name, asks[i].name, 8);
+		SHOW(ask(NETLINK_ROUTE, RTM_GETLINK, NLM_F_ACK, &q,
+			 asks[i].len ? sizeof(q.ifi) + RTA_ALIGN(q.a.rta_len) : sizeof(q.ifi), NULL));
+	}
+}
+
 int main(void)
 {
 	struct rtmsg rt = {.rtm_family = AF_INET};
@@ -102,6 +121,7 @@ int main(void)
 	CHECK(rules >= 3);
 	SHOW(ask(NETLINK_ROUTE, RTM_GETROUTE, NLM_F_DUMP, &rt, sizeof(rt), on_route));
 	printf("%d routes of lo\n", local);
+	links();
 	sockets();
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET)) {
 		printf("no namespaces\n");

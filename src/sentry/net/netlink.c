@@ -240,21 +240,26 @@ static int dump(struct sock *s, const struct nlmsghdr *req, uint8_t family)
 	return nl_send_done(s, req);
 }
 
-/* Does a message about a link mean lo, by number or name? */
+static bool is_lo(const struct rtattr *a, const char *name)
+{
+	size_t n = a->rta_len - sizeof(*a);
+
+	return a->rta_type == IFLA_IFNAME && strnlen(name, n) == 2 && !memcmp(name, "lo", 2);
+}
+
+/* Does a message about a link mean lo, by number, or without one by name? */
 static bool means_lo(const char *body, uint32_t n, struct ifinfomsg *ifi)
 {
 	struct nl_attrs at = {.body = body, .n = n, .at = NLMSG_ALIGN(sizeof(*ifi))};
 	struct rtattr a;
 	const char *p;
-	bool match;
+	bool match = false;
 
 	*ifi = (struct ifinfomsg){0};
 	memcpy(ifi, body, min(n, (uint32_t)sizeof(*ifi)));
-	match = ifi->ifi_index == 1;
 	while ((p = nl_attr_next(&at, &a)))
-		if (a.rta_type == IFLA_IFNAME && a.rta_len >= sizeof(a) + 2 && !memcmp(p, "lo", 2))
-			match = true;
-	return match;
+		match |= is_lo(&a, p);
+	return ifi->ifi_index ? ifi->ifi_index == 1 : match;
 }
 
 /* RTM_NEWLINK: up and down is all that can be set. */
@@ -298,7 +303,7 @@ static int get_link(struct sock *s, const struct nlmsghdr *req, const char *body
 	int err;
 
 	if (!means_lo(body, n, &ifi))
-		return nl_send_ack(s, req, -ENODEV);
+		return -ENODEV;
 	err = nl_reply_begin(s, &r);
 	if (err)
 		return err;
@@ -340,11 +345,9 @@ static int handle(struct sock *s, const struct nlmsghdr *req, const char *body, 
 			: may_dump(req->nlmsg_type) ? dump(s, req, n ? (uint8_t)body[0] : AF_UNSPEC)
 						 : nl_send_ack(s, req, -EOPNOTSUPP);
 	else if (req->nlmsg_type == RTM_GETLINK)
-		return get_link(s, req, body, n);
+		err = get_link(s, req, body, n);
 	else
 		err = req->nlmsg_type == RTM_GETROUTE ? netlink_route_get(s, req, body, n) : -EOPNOTSUPP;
-	if (err == 1)
-		return 0;
 	return err || (req->nlmsg_flags & NLM_F_ACK) ? nl_send_ack(s, req, err) : 0;
 }
 

@@ -41,5 +41,5 @@ must_check int nl_send_ack(struct sock *s, const struct nlmsghdr *req, int error
 must_check int sock_diag(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n);
 /* netlink_route.c: what lo has for routes, and the rules that every namespace starts with. */
 must_check int netlink_route_dump(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n);
-/* 1: answered; else an error for the answer. */
+/* An error is the answer; else it is answered. */
 must_check int netlink_route_get(struct sock *s, const struct nlmsghdr *req, const char *body, uint32_t n);

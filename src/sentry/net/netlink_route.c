@@ -124,5 +124,5 @@ int netlink_route_get(struct sock *s, const struct nlmsghdr *req, const char *bo
 	nl_attr(&r, RTA_CACHEINFO, &ci, sizeof(ci));
 	nl_msg_end(&r);
 	nl_reply_send(s, &r);
-	return 1;
+	return 0;
 }
