@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <string.h>
+#include <unistd.h>
 #include "host/file.h"
 #include "host/mem.h"
 #include "sentry/core/hhandle.h"
@@ -17,6 +18,7 @@
 #define ARENA_PAGES (1u << 24)		/* 64 GiB of address space */
 #define MAP_PAGES 32768u		/* of one bitmap page */
 #define DIRTY_MAX 64u
+#define EXTENT_MIN 16u			/* pages that are worth asking the host about */
 
 struct arena {
 	struct mutex lock;		/* RANK_OBJECT */
@@ -141,4 +143,18 @@ void arena_free(uint32_t page, uint32_t n)
 	for (; page < end; page++)
 		*word_of(page) &= ~(1ull << (page % 64));
 	mutex_unlock(&ar->lock);
+}
+
+uint32_t arena_extent(uint32_t page, uint32_t n, bool *data)
+{
+	int64_t at = (int64_t)page * (int64_t)PAGE_SIZE, next;
+
+	*data = true;
+	if (n < EXTENT_MIN)
+		return n;
+	next = h_lseek(hh_fd(ar->h), at, SEEK_DATA);
+	*data = next == at;
+	if (*data)
+		next = h_lseek(hh_fd(ar->h), at, SEEK_HOLE);
+	return next <= at ? n : (uint32_t)min((uint64_t)(next - at) / PAGE_SIZE, (uint64_t)n);
 }

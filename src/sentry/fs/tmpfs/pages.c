@@ -13,6 +13,7 @@
 #include "sentry/task/task.h"
 
 #define IDLE_MAX 96u	/* memfds of files that nobody has open */
+#define ALLOC_STEP (64ull << 20)	/* what is allocated between two looks for signals */
 
 static struct mutex idle_lock = MUTEX_INIT(RANK_OBJECT);
 static struct list idle = LIST_INIT(idle);
@@ -83,6 +84,14 @@ static uint32_t *slot_find(struct tnode *n, uint64_t idx)
 	if (c >= n->pages.cap || !n->pages.chunk[c])
 		return NULL;
 	return &n->pages.chunk[c][idx % TPAGES_CHUNK];
+}
+
+/* Behind it there are none, however large the file is. */
+static uint64_t pages_end(const struct tnode *n)
+{
+	uint64_t size = n->inode.size / PAGE_SIZE + (n->inode.size % PAGE_SIZE != 0);
+
+	return min(size, (uint64_t)n->pages.cap * TPAGES_CHUNK);
 }
 
 static uint32_t *slot_make(struct tnode *n, uint64_t idx)
@@ -270,8 +279,6 @@ void tdata_free(struct tnode *n)
 	n->memfd = n->memfd_ro = HH_NONE;
 }
 
-#define ALLOC_STEP (64ull << 20)	/* what is allocated between two looks for signals */
-
 static bool stop_asked(void)
 {
 	return current && signal_pending(current);
@@ -347,13 +354,15 @@ void tdata_punch(struct tnode *n, uint64_t from, uint64_t to)
 /* SEEK_DATA, SEEK_HOLE below the size. */
 int64_t tdata_seek(struct tnode *n, uint64_t pos, bool data)
 {
-	uint64_t size = n->inode.size;
+	uint64_t size = n->inode.size, end = pages_end(n);
 
 	if (pos >= size)
 		return -ENXIO;
 	if (!hh_is_none(n->memfd))
 		return h_lseek(hh_fd(n->memfd), (int64_t)pos, data ? SEEK_DATA : SEEK_HOLE);
-	for (uint64_t i = pos / PAGE_SIZE; i * PAGE_SIZE < size; i++) {
+	if (pos / PAGE_SIZE >= end)
+		return data ? -ENXIO : (int64_t)pos;
+	for (uint64_t i = pos / PAGE_SIZE; i < end; i++) {
 		uint32_t *s = slot_find(n, i);
 		if (!s && data) {	/* a whole chunk of nothing */
 			i |= TPAGES_CHUNK - 1;
@@ -362,7 +371,7 @@ int64_t tdata_seek(struct tnode *n, uint64_t pos, bool data)
 		if ((s && *s) == data)
 			return (int64_t)max(pos, i * PAGE_SIZE);
 	}
-	return data ? -ENXIO : (int64_t)size;
+	return data ? -ENXIO : (int64_t)min(size, end * PAGE_SIZE);
 }
 
 /* --- to a memfd and back --------------------------------------------------------------------- */
@@ -370,7 +379,7 @@ int64_t tdata_seek(struct tnode *n, uint64_t pos, bool data)
 /* Copies all pages into hfd. */
 static int pages_to_fd(struct tnode *n, int hfd)
 {
-	uint64_t pages = (n->inode.size + PAGE_SIZE - 1) / PAGE_SIZE;
+	uint64_t pages = pages_end(n), copied = 0;
 	int r = h_ftruncate(hfd, (int64_t)n->inode.size);
 
 	for (uint64_t i = 0; i < pages && !r;) {
@@ -386,11 +395,20 @@ static int pages_to_fd(struct tnode *n, int hfd)
 		uint64_t run = 1;	/* neighbours in the arena go in one call */
 		while (i + run < pages && (i + run) % TPAGES_CHUNK && s[run] == *s + run)
 			run++;
+		bool data;
+		run = arena_extent(*s, (uint32_t)run, &data);
+		if (!data) {	/* only allocated */
+			i += run;
+			continue;
+		}
 		uint64_t len = min(run * PAGE_SIZE, n->inode.size - i * PAGE_SIZE);
 		int64_t w = h_pwrite(hfd, arena_page(*s), len, (int64_t)(i * PAGE_SIZE));
 		if (w != (int64_t)len)
 			r = w < 0 ? (int)w : -ENOSPC;
 		i += run;
+		copied += len;
+		if (copied >= ALLOC_STEP && current && kill_pending(current))
+			r = -EINTR;
 	}
 	return r;
 }

@@ -89,6 +89,8 @@ static inline struct tmpfs_super *tmpfs_sb(const struct inode *i)
 must_check int arena_init(void);
 uint32_t arena_alloc(bool zero);	/* 0: none */
 void arena_free(uint32_t page, uint32_t n);
+/* How many of the n pages from `page` on are alike: with bytes, or never written to (a hole). */
+uint32_t arena_extent(uint32_t page, uint32_t n, bool *data);
 void *arena_page(uint32_t page);
 uint64_t arena_size(void);
 
