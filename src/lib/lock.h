@@ -40,6 +40,7 @@ enum lock_rank {		/* outermost first */
 	RANK_PIDMAP,		/* pid allocation */
 	RANK_WAITQ,		/* struct waitq: leaf for everything above */
 	RANK_EPOLL_READY,	/* an epoll's ready list, changed by wake-ups */
+	RANK_BELIEF,		/* the host directories that are believed for a moment */
 	RANK_GOFER,		/* one channel to the Gofer, over its request */
 	RANK_GOFER_TABLE,	/* a gofer superblock's inode table, the queue of handles to forget */
 	RANK_PLATFORM,		/* the platform's tables */

@@ -166,6 +166,12 @@ bool pl_called_by_host_vdso(pl_thread_t t);
 void pl_set_default_signals(pl_thread_t t, uint64_t mask, uint64_t restorer);
 /* Those of them that were set so, as the stopped thread claims. */
 uint64_t pl_defaulted_signals(pl_thread_t t);
+/* The page of lib/told.h, which every cell can read. */
+struct told_page;
+struct told_page *pl_told_page(void);
+/* The stopped thread may answer calls for this absolute path itself, as long as it may be told its
+ * ids: err is EINVAL (readlink of what is no link) or ENOENT. Its ids told anew, it forgets. */
+void pl_tell_path(pl_thread_t t, const char *path, size_t len, int err, uint64_t epoch);
 /* The ops queued with the last reply are done, as the stub claims; any thread may ask. */
 bool pl_ops_done(pl_thread_t t);
 /* The call being served is about to sleep: the guest thread's stub stops spinning for its reply.

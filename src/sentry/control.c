@@ -14,6 +14,7 @@
 #include "sentry/boot.h"
 #include "sentry/task/task.h"
 #include "sentry/tty/tty.h"
+#include "sentry/vfs/told.h"
 #include "sentry/outcome.h"
 
 #define SETTLED_MS 300
@@ -138,6 +139,7 @@ void control_serve(void)
 			continue;
 		if (r <= 0)
 			break;
+		told_news();
 		if (r == sizeof(m) && m.magic == CTL_MAGIC)
 			serve_one(&m);
 	}

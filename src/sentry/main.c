@@ -34,6 +34,7 @@
 #include "sentry/task/ns.h"
 #include "sentry/time/timer.h"
 #include "sentry/tty/tty.h"
+#include "sentry/vfs/told.h"
 
 #define KHEAP_RESERVE (256ull << 30)	/* address space, not memory */
 
@@ -86,6 +87,7 @@ static void start_kernel(void)
 	STEP("machine facts", host_facts_set(spec.mem_total, spec.ncpus, spec.cpuinfo));
 	STEP("sysctl", sysctl_init());
 	STEP("cells", pl_init(&boot));
+	told_init(pl_told_page());
 	memcpy(&seed, spec.seed, sizeof(seed));
 	STEP("task tables", task_root_init(seed, spec.limits.pids, spec.hostname));
 	STEP("timers", ktimer_start());

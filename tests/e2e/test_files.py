@@ -2,9 +2,11 @@
 """Host files through the Gofer: what the host does beside it, odd objects, a Gofer that lies."""
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -91,3 +93,36 @@ def test_a_gofer_that_lies(tmp_path, project):
             "ls -l $n; rm -f $n; mkdir dir; rmdir dir; done; done >/dev/null 2>&1; echo alive")
     assert r.stdout == "alive\n" or r.returncode in (125, 126, 127)
     assert r.returncode < 128
+
+
+@pytest.mark.parametrize("way", ["stdin", "data", "size", "name", "signal"])
+def test_who_hears_of_a_change_sees_it(brig, project, tmp_path_factory, way):
+    """What a guest was told of a directory of the system does not outlive news of its change."""
+    system = tmp_path_factory.mktemp("system")
+    system.chmod(0o755)
+    subprocess.run(["cc", "-static", "-O1", "-D_GNU_SOURCE", "-o", project / "messages",
+                    BUILD.parent.parent / "tests/e2e/messages.c"], check=True)
+    for name in ("size", "data"):
+        (project / name).write_text("")
+    p = subprocess.Popen([brig, "do", "-w", str(project), "-v", f"{project}:{project}:rw",
+                          "-v", f"{system}:/system", "--", "./messages", way],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert p.stdout.read(1) == b"r"
+    x = system / "x"
+    for n in range(1, 21):
+        time.sleep(0.06)        # the directory is at rest, and believed
+        if n % 2:
+            x.write_text("")
+        else:
+            x.unlink()
+        if way == "stdin":
+            os.write(p.stdin.fileno(), b"!")
+        elif way == "signal":
+            p.send_signal(signal.SIGUSR1)
+        elif way == "name":
+            (project / f"name{n}").write_text("")
+        else:
+            with open(project / way, "a") as f:
+                f.write("!")
+        assert p.stdout.read(1) == (b"1" if n % 2 else b"0"), (way, n)
+    assert p.wait(timeout=60) == 0

@@ -91,7 +91,7 @@ static int start_template(int *pid)
 	/* SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP: since 6.6, and not a condition */
 	(void)!h_ioctl(pl.listener, 0x40082104, 1);
 	if (READ_ONCE(t->c->boot_warn) & 2)
-		pl.boot.no_patch = true;
+		pl.boot.no_patch = pl.no_table = true;
 	return 0;
 }
 

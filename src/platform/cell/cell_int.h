@@ -13,6 +13,7 @@
 #include "lib/bug.h"
 #include "lib/lock.h"
 #include "lib/log.h"
+#include "lib/told.h"
 #include "platform/cell/stub/shared.h"
 #include "platform/platform.h"
 
@@ -78,6 +79,8 @@ struct pl_thr {
 	bool blocked_last;	/* its last call slept: its stub need not spin for the reply */
 	uint32_t spin_fails, spin_skip, denied;
 	bool affine;		/* L: its host thread was confined to some CPUs */
+	bool fast;		/* the stub may answer for us */
+	bool told;		/* there may be answers in its context */
 	bool strict;		/* its host thread has the second filter; for ever */
 	struct pl_rseq rseq;	/* what its guest thread has registered, as far as we know */
 	bool rseq_due;		/* a forked child: it is to be registered before the guest runs */
@@ -92,7 +95,6 @@ struct pl_thr {
 	bool stepping;		/* stepping out of our code for an interrupt */
 	bool hidden;		/* its registers are in our code: it runs on before it is shown */
 	bool guest_tf;		/* the guest's own trap flag meanwhile */
-	uint64_t last_ret;	/* result of its last patched call */
 	bool full;		/* regs hold the whole set */
 	bool dirty;		/* regs differ from the frame in more than rax */
 	bool result;		/* regs.rax differs from the frame */
@@ -176,6 +178,7 @@ struct pl {
 	struct mutex tmpl_lock;	/* the template's thread has one user at a time */
 	struct pl_spc *tmpl;
 	struct pl_thr *tmpl_thr;
+	bool no_table;			/* cells do not have what lies at CELL_TABLE */
 	bool vdso;			/* our vDSO is in every cell */
 	size_t xsize;
 	uint64_t xfeatures;
@@ -312,6 +315,9 @@ void rseq_ordered_locked(struct pl_thr *t, const struct pl_order *o);
 
 /* strict.c */
 must_check int thr_make_strict(struct pl_thr *t);
+
+/* told.c */
+void told_forget(struct pl_thr *t);
 
 /* vdso.c */
 void vdso_init(void *vvar);	/* writes data and image, before the first cell maps them */

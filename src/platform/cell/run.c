@@ -169,7 +169,7 @@ static int tramp_trap(struct pl_thr *t, struct pl_event *ev, const struct site *
 		ev_syscall(t, ev);
 		return 0;
 	}
-	r->rax = t->last_ret;
+	r->rax = READ_ONCE(t->c->ret);
 	return take_kick(t, ev) ? 0 : 1;
 }
 
@@ -323,7 +323,6 @@ static int post_resume(struct pl_thr *t, uint32_t *nput, uint32_t *nops, uint16_
 		rseq_due_compose(t, nops);
 	*nput = puts_compose(t);
 	if (t->patched) {
-		t->last_ret = t->regs.rax;
 		WRITE_ONCE(t->c->ret, t->regs.rax);
 		stub_post(t, CACT_RETURN, *nput + *nops);
 		return 0;
@@ -512,6 +511,7 @@ static int retrap(struct pl_thr *t)
 	uint32_t off;
 	int r;
 
+	WRITE_ONCE(t->c->told, 0);	/* it is to come here */
 	stub_post(t, CACT_RETRAP, 0);
 	for (;;) {
 		r = stub_wait(t, true);
@@ -529,6 +529,7 @@ static int retrap(struct pl_thr *t)
 	if (READ_ONCE(t->c->sig) != SIGSYS || !site_of_tramp(t->regs.rip, &s, &off) ||
 	    off != TRAMP_AFTER)
 		return cell_broken(t, "retrap");
+	WRITE_ONCE(t->c->told, t->told);
 	t->patched = false;
 	t->regs.orig_rax = (uint32_t)t->regs.rax;
 	t->regs.rip = t->regs.rcx = site_ret(&s);
@@ -614,6 +615,8 @@ void pl_set_ids(pl_thread_t id, const struct pl_ids *ids)
 		return;
 	c = t->c;
 	WRITE_ONCE(c->fast, 0);
+	t->fast = false;
+	told_forget(t);
 	if (!ids || pl.boot.hardened)
 		return;
 	c->pid = ids->pid;
@@ -622,6 +625,7 @@ void pl_set_ids(pl_thread_t id, const struct pl_ids *ids)
 	c->euid = ids->euid;
 	c->gid = ids->gid;
 	c->egid = ids->egid;
+	t->fast = true;
 	__atomic_store_n(&c->fast, 1, __ATOMIC_RELEASE);
 }
 

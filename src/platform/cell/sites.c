@@ -23,6 +23,7 @@ static struct {
 	uint32_t used;
 	uint64_t *table;
 	uint8_t *tramp;
+	struct told_page *told;
 } st;
 
 int sites_init(void)
@@ -45,8 +46,15 @@ int sites_init(void)
 	}
 	st.table = (uint64_t *)(void *)((char *)p + SITES_TABLE);
 	st.tramp = (uint8_t *)p + SITES_TRAMP;
+	st.told = (struct told_page *)(void *)((char *)p + SITES_TOLD);
+	st.told->epoch = 1;
 	vdso_init((char *)p + SITES_VVAR);
 	return fd;
+}
+
+struct told_page *pl_told_page(void)
+{
+	return st.told;
 }
 
 uint64_t site_insn(const struct site *s)

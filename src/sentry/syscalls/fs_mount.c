@@ -5,6 +5,7 @@
 #include "sentry/core/kheap.h"
 #include "sentry/syscalls/fs_util.h"
 #include "sentry/vfs/mount.h"
+#include "sentry/vfs/told.h"
 
 /* A string of at most a page, or NULL for a null pointer. */
 static int opt_string(struct task *t, uaddr_t u, char **out)
@@ -35,8 +36,11 @@ int64_t sys_mount(struct task *t, const struct sysargs *a)
 		r = opt_string(t, ARG_UADDR(4), &data);
 	if (!r)
 		r = copy_in_path(t, ARG_UADDR(1), false, &target);
-	if (!r)
+	if (!r) {
+		told_change_begin();
 		r = vfs_mount(t, source, target, type, a->a[3], data);
+		told_change_end();
+	}
 	kfree(type);
 	kfree(source);
 	kfree(data);
@@ -52,7 +56,9 @@ int64_t sys_umount2(struct task *t, const struct sysargs *a)
 
 	if (r)
 		return r;
+	told_change_begin();
 	r = vfs_umount(t, p, ARG_INT(1));
+	told_change_end();
 	path_buf_free(p);
 	return r;
 }
@@ -66,7 +72,9 @@ int64_t sys_pivot_root(struct task *t, const struct sysargs *a)
 		return r;
 	r = copy_in_path(t, ARG_UADDR(1), false, &o);
 	if (!r) {
+		told_change_begin();
 		r = vfs_pivot_root(t, n, o);
+		told_change_end();
 		path_buf_free(o);
 	}
 	path_buf_free(n);

@@ -285,12 +285,14 @@ static int64_t do_readlink(struct task *t, int dirfd, uaddr_t name, uaddr_t out,
 	if (r)
 		return r;
 	bool empty = !*n;
-	r = path_lookup(t, dirfd, n, LOOKUP_EMPTY, &p);
+	r = path_lookup(t, dirfd, n, LOOKUP_EMPTY | LOOKUP_TELL, &p);
+	bool link = !r && IS(p.dentry->inode->mode, 0120000);	/* most are none: realpath asks of each name */
+	if (r == -ENOENT || (!r && !link))
+		task_tell_path(t, n, r ? ENOENT : EINVAL);
 	path_buf_free(n);
 	if (r)
 		return r;
 	size_t cap = min((size_t)size, (size_t)PATH_MAX_LEN);
-	bool link = IS(p.dentry->inode->mode, 0120000);	/* most are none: realpath asks of each name */
 	buf = link ? kmalloc(cap) : NULL;
 	r = !link ? -EINVAL : buf ? link_text(t, &p, buf, cap) : -ENOMEM;
 	if (empty && r == -EINVAL)

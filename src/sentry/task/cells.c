@@ -2,11 +2,13 @@
 /* What the platform asks of tasks, and what it is told of them. */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include "sentry/core/user_ns.h"
 #include "sentry/mm/mm.h"
 #include "sentry/task/ns.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/task_i.h"
+#include "sentry/vfs/told.h"
 
 bool task_no_fast;
 
@@ -90,6 +92,13 @@ void task_untell_actions(struct task *t)
 	if (t->told_default)
 		pl_set_default_signals(t->pl, 0, 0);
 	t->told_default = 0;
+}
+
+/* The walk that was just made with LOOKUP_TELL ended in this error. */
+void task_tell_path(struct task *t, const char *path, int err)
+{
+	if (told_walk.sure)
+		pl_tell_path(t->pl, path, strlen(path), err, told_walk.epoch);
 }
 
 /* Another host thread serves the task now: it runs where the task may run (R22). */

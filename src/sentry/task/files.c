@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include "sentry/core/kheap.h"
 #include "sentry/task/task_i.h"
+#include "sentry/vfs/told.h"
 
 #define FILES_START 32
 #define FILES_MAX (1u << 20)
@@ -427,7 +428,9 @@ void fsctx_set_cwd(struct fsctx *fs, const struct path *p)
 
 void fsctx_set_root(struct fsctx *fs, const struct path *p)
 {
+	told_change_begin();	/* others may share it */
 	set_path(fs, &fs->root, p);
+	told_change_end();
 }
 
 void fsctx_paths(struct fsctx *fs, struct path *root, struct path *cwd)

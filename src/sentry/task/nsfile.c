@@ -15,6 +15,7 @@
 #include "sentry/mm/uaccess.h"
 #include "sentry/task/ns.h"
 #include "sentry/vfs/mount.h"
+#include "sentry/vfs/told.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80
@@ -252,10 +253,12 @@ static int enter_mnt(struct task *t, struct mnt_ns *m)
 		return -EPERM;
 	mnt_ns_root(m, &top);
 	path_get(&top);
+	told_change_begin();
 	mutex_lock(&t->fs->lock);
 	old_root = t->fs->root, old_cwd = t->fs->cwd;
 	t->fs->root = t->fs->cwd = top;
 	mutex_unlock(&t->fs->lock);
+	told_change_end();
 	path_put(&old_root);
 	path_put(&old_cwd);
 	return 0;

@@ -350,6 +350,7 @@ must_check int task_exec(struct task *t, const struct exec_args *a);
 
 /* cells.c: the guest has asked for or changed the action of a signal. */
 void task_tell_action(struct task *t, int sig, bool changed);
+void task_tell_path(struct task *t, const char *path, int err);
 /* S held: what rt_sigaction does. */
 void signal_set_action(struct process *p, int sig, const struct l_sigaction *act);
 /* Hooks of struct pl_boot, cells.c. task_no_fast: no system call is answered without the kernel. */

@@ -10,6 +10,7 @@
 #include "host/sock.h"
 #include "host/thread.h"
 #include "sentry/tty/tty.h"
+#include "sentry/vfs/told.h"
 
 #define CHUNK 1024u
 
@@ -56,6 +57,7 @@ static void input_thread(void *arg)
 
 	for (;;) {
 		int64_t n = h_recvfrom(b->hfd, chunk, sizeof(chunk), 0, NULL, NULL);
+		told_news();
 		if (n == -EINTR)
 			continue;
 		if (n <= 0)

@@ -12,6 +12,7 @@
 #include "lib/checked.h"
 #include "sentry/core/kheap.h"
 #include "sentry/core/user_ns.h"
+#include "sentry/vfs/told.h"
 #include "sentry/vfs/vfs_int.h"
 
 struct acl_entry {
@@ -286,6 +287,7 @@ int acl_set(const struct path *p, bool def, const void *buf, size_t n, const str
 			acl = NULL;
 		}
 		/* the file system's own change of mode: an overlay makes the node its own first */
+		told_change_begin();
 		mutex_lock(&i->lock);
 		r = inode_ops(i)->setattr ? inode_ops(i)->setattr(i, &a) : inode_set_attr(i, &a);
 		if (!r) {
@@ -298,6 +300,7 @@ int acl_set(const struct path *p, bool def, const void *buf, size_t n, const str
 			acl = old;
 		}
 		mutex_unlock(&i->lock);
+		told_change_end();
 	}
 	kfree(acl);
 	return r;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "sentry/task/task.h"
+#include "sentry/vfs/told.h"
 #include "sentry/vfs/vfs_int.h"
 
 int vfs_getattr(const struct path *p, struct kstat *st, unsigned query)
@@ -85,9 +86,14 @@ int vfs_setattr(const struct path *p, struct iattr *a, const struct cred *cred)
 		a->valid |= ATTR_KILL_CAPS;
 	if ((a->valid & ATTR_SIZE) && cred && !inode_capable(i, cred, CAP_FSETID))
 		a->valid |= ATTR_KILL_PRIV;
+	bool rights = S_ISDIR(i->mode) && (a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID));
+	if (rights)
+		told_change_begin();
 	mutex_lock(&i->lock);
 	r = inode_ops(i)->setattr ? inode_ops(i)->setattr(i, a) : inode_set_attr(i, a);
 	mutex_unlock(&i->lock);
+	if (rights)
+		told_change_end();
 	if (!r) {
 		uint32_t ev = 0;
 		if (a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID))

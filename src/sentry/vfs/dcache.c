@@ -18,6 +18,7 @@
 #include "sentry/core/charge.h"
 #include "sentry/core/kheap.h"
 #include "sentry/vfs/htab.h"
+#include "sentry/vfs/told.h"
 #include "sentry/vfs/vfs_int.h"
 
 #define DCACHE_MAX_UNUSED 50000u
@@ -388,6 +389,7 @@ void dentry_instantiate(struct dentry *d, struct inode *inode)
 
 	mutex_lock(&dc->lock);
 	BUG_ON(d->inode);
+	told_names_changed(d->sb);
 	d->inode = inode;
 	mutex_unlock(&dc->lock);
 	if (inode_ops(dir)->cached)
@@ -397,6 +399,7 @@ void dentry_instantiate(struct dentry *d, struct inode *inode)
 void dentry_drop(struct dentry *d)
 {
 	mutex_lock(&dc->lock);
+	told_names_changed(d->sb);
 	list_del(&d->hash_link);
 	mutex_unlock(&dc->lock);
 }
@@ -432,6 +435,7 @@ bool dentry_deleted(struct dentry *d)
 	if (d->inode && S_ISDIR(d->inode->mode))
 		drop_unused_children(d);
 	mutex_lock(&dc->lock);
+	told_names_changed(d->sb);
 	if (d_ref(d) == 1 && list_empty(&d->children)) {
 		gone = steal(d->inode);
 	} else {
@@ -454,6 +458,7 @@ void dentry_invalidate(struct dentry *d)
 	struct dentry *c, *tmp;
 
 	mutex_lock(&dc->lock);
+	told_names_changed(d->sb);
 	list_for_each_safe(c, tmp, &d->children, siblings) {
 		if (!(c->flags & D_MOUNTED))
 			list_del(&c->hash_link);
@@ -522,6 +527,7 @@ static void d_swap_places(struct dentry *a, struct dentry *b)
 int dentry_move(struct dentry *d, struct dentry *target, bool exchange)
 {
 	mutex_lock(&dc->lock);
+	told_names_changed(d->sb);
 	__atomic_fetch_add(&dc->rename_seq, 1, __ATOMIC_RELEASE);
 	list_del(&d->hash_link);
 	list_del(&target->hash_link);

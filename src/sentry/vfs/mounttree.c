@@ -14,6 +14,7 @@
 #include "sentry/core/kheap.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/mount_int.h"
+#include "sentry/vfs/told.h"
 
 #define MOUNT_BUCKETS 256u
 
@@ -325,14 +326,16 @@ void mount_detach_locked(struct mount *m, struct list *dead)
 
 void mount_tree_detach_locked(struct mount *root, struct list *dead)
 {
+	told_change_begin();
 	for (;;) {
 		struct mount *m = root;
 		while (!list_empty(&m->children))
 			m = list_first(&m->children, struct mount, siblings);
 		mount_detach_locked(m, dead);
 		if (m == root)
-			return;
+			break;
 	}
+	told_change_end();
 }
 
 void mounts_free(struct list *dead)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "sentry/core/kheap.h"
 #include "sentry/task/task.h"
+#include "sentry/vfs/told.h"
 #include "sentry/vfs/vfs_int.h"
 
 #ifndef MS_NOSYMFOLLOW
@@ -73,6 +74,8 @@ int walk_begin(struct walk *w, struct task *t, int dirfd, const char *name, unsi
 	w->name = name;
 	w->rename_seq = dcache_rename_seq();
 	vfs_walks++;
+	if (flags & LOOKUP_TELL)
+		told_walk_begin(*name == '/');
 	if (!*name && !(flags & LOOKUP_EMPTY))
 		return -ENOENT;
 	if (*name == '/' && (flags & LOOKUP_BENEATH))
@@ -295,6 +298,7 @@ static int follow_link(struct walk *w, struct dentry *link)
 		return -ELOOP;
 	}
 	if (inode_ops(i)->follow) {
+		told_walk_unsure();
 		r = jump_magic(w, i);
 		dentry_put(link);
 		return r;
@@ -341,8 +345,12 @@ static int step(struct walk *w, bool follow)
 
 	if (w->type == LAST_DOT || w->type == LAST_ROOT)
 		return 0;
-	if (w->type == LAST_DOTDOT)
+	if (w->type == LAST_DOTDOT) {
+		told_walk_unsure();
 		return walk_up(w);
+	}
+	if (w->flags & LOOKUP_TELL)
+		told_walk_enter(w->cur.dentry->inode);
 	if (w->flags & LOOKUP_CACHED) {
 		d = dentry_find(w->cur.dentry, w->last, w->last_len);
 		if (!d)
@@ -352,6 +360,8 @@ static int step(struct walk *w, bool follow)
 		if (r)
 			return r;
 	}
+	if (w->flags & LOOKUP_TELL)
+		told_walk_looked(w->cur.dentry->inode);
 	return walk_into(w, d, follow);
 }
 

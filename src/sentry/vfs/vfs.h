@@ -133,6 +133,7 @@ struct super {
 	struct mutex rename_lock;	/* RANK_RENAME */
 	uint32_t depth;			/* overlays upon each other, this one included */
 	bool acls;			/* its nodes may have access control lists */
+	bool told;			/* a: guests keep answers that depend on its names */
 	bool fixed_names;		/* a missing name is ENOENT to those who would make it, too */
 	uint16_t inode_rank;		/* RANK_INODE, or what an overlay and its layers have instead */
 	struct dentry *root;
@@ -184,6 +185,8 @@ struct inode_ops {
 	/* The answer of a lookup or create just became d (dir locked): note what it was based on in
 	 * d->seen_a and seen_b. NULL: nothing to note */
 	void (*cached)(struct inode *dir, struct dentry *d);
+	/* Does what dir was just looked at for hold until the epoch changes (vfs/told.h)? NULL: no */
+	bool (*settled)(struct inode *dir);
 	/* create: regular file (S_IFREG), FIFO, socket, device node by mode. NULL: EPERM */
 	int (*create)(struct inode *dir, const char *name, size_t len, uint32_t mode, uint64_t rdev,
 		      const struct cred *cred, struct inode **out);
@@ -367,7 +370,8 @@ char *path_text(const struct path *p, const struct path *root, char *buf, size_t
 enum lookup_flags {
 	LOOKUP_FOLLOW = 1, LOOKUP_DIRECTORY = 2, LOOKUP_EMPTY = 4 /* AT_EMPTY_PATH */,
 	LOOKUP_NO_XDEV = 8, LOOKUP_BENEATH = 16, LOOKUP_IN_ROOT = 32, LOOKUP_NO_SYMLINKS = 64,
-	LOOKUP_NO_MAGICLINKS = 128, LOOKUP_CACHED = 256, LOOKUP_NO_AUTOMOUNT = 512
+	LOOKUP_NO_MAGICLINKS = 128, LOOKUP_CACHED = 256, LOOKUP_NO_AUTOMOUNT = 512,
+	LOOKUP_TELL = 1024	/* the answer may be told: vfs/told.h */
 };
 
 /* Resolves `name` (kernel copy, NUL-terminated) from dirfd in the task's root. */

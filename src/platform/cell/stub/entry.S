@@ -121,7 +121,7 @@ stub_handler:
 	and $~(CELL_CTX_SIZE - 1), %rcx
 	call stub_signal
 	lea 8(%rsp), %rdi
-	/* fall through: only a repaired copy fault returns */
+	/* fall through: only a repaired copy fault and a call that was answered return */
 
 /* void stub_resume(uc): leaves through the frame at uc */
 	.globl stub_resume

@@ -3,7 +3,7 @@
 /*
  * The address space of a cell. Included by C and assembly, on both sides.
  *
- *	0x60000-0x6ffff		jump table of patched sites, read-only
+ *	0x60000-0x6ffff		jump table of patched sites, then the page of told.h; read-only
  *	0x70000-0x7ffff		the stub: text of the cell program, no data
  *	0x80000-0xaffff		trampolines of patched sites, read and execute
  *	0x100000 - TOP		the guest
@@ -17,6 +17,7 @@
  * GUARD and CTX_BASE have zero low words: it compares high words only.
  */
 #define CELL_TABLE	0x60000
+#define CELL_TOLD	0x6f000
 #define CELL_STUB_BASE	0x70000
 #define CELL_STUB_END	0x80000
 #define CELL_TRAMP	0x80000
@@ -37,6 +38,7 @@
 
 /* Offsets in the file that the tables of patched sites are mapped from. */
 #define SITES_TABLE	0
+#define SITES_TOLD	(SITES_TABLE + CELL_TOLD - CELL_TABLE)
 #define SITES_TRAMP	0x10000
 #define SITES_VVAR	(SITES_TRAMP + CELL_OURS_END - CELL_TRAMP)
 #define SITES_VDSO	(SITES_VVAR + 0x1000)
@@ -48,10 +50,12 @@
 #define CTX_ALTSTACK_SIZE (CTX_STACK_TOP - CTX_ALTSTACK)
 #define CTX_BOUNCE	0x4000
 #define CTX_BOUNCE_SIZE	0xc000
-/* Parts of the bounce area: the window, bytes that go out with the reply, bytes that came in
- * with a system call. */
-#define CTX_WINDOW_SIZE	0xa000
-#define CTX_PUT		(CTX_BOUNCE + CTX_WINDOW_SIZE)
+/* Parts of the bounce area: the window, what the thread was told, bytes that go out with the reply,
+ * bytes that came in with a system call. */
+#define CTX_WINDOW_SIZE	0x8000
+#define CTX_TOLD	(CTX_BOUNCE + CTX_WINDOW_SIZE)
+#define CTX_TOLD_SIZE	0x2000
+#define CTX_PUT		(CTX_TOLD + CTX_TOLD_SIZE)
 #define CTX_PUT_SIZE	0x1000
 #define CTX_PRE		(CTX_PUT + CTX_PUT_SIZE)
 #define CTX_PRE_SIZE	0x1000		/* a page, so that a block never crosses one */

@@ -94,7 +94,8 @@ struct cell_ctx {
 	uint64_t resume_sp;	/* address of the ucontext to return through */
 	uint64_t ret;		/* CACT_RETURN */
 	uint64_t fs_new, gs_new;
-	uint32_t op_first, pad;
+	uint32_t op_first;
+	uint32_t told;		/* there is something at CTX_TOLD */
 	uint64_t cputime[2];	/* struct timespec, written by the stub's own call */
 	uint64_t until[2];	/* struct timespec: the deadline of a strict thread's futex */
 	struct cell_op ops[CELL_OPS_MAX] __attribute__((aligned(64)));
@@ -108,6 +109,30 @@ static_assert(offsetof(struct cell_ctx, call) == C_CALL, "layout.h");
 static_assert(offsetof(struct cell_ctx, sig_default) == C_SIGDFL, "layout.h");
 static_assert(offsetof(struct cell_ctx, sig_restorer) == C_SIGREST, "layout.h");
 static_assert(offsetof(struct cell_ctx, ret) == C_RET, "layout.h");
+
+/*
+ * Where a path led, at CTX_TOLD: -EINVAL of readlink (there is something, and it is no link) or
+ * -ENOENT. It counts as lib/told.h says. An entry's place follows from the path: one of two.
+ */
+struct cell_told {
+	uint64_t epoch;		/* 0: none */
+	uint32_t hash;
+	uint16_t len;
+	uint16_t err;
+	char path[80];		/* not terminated */
+};
+#define CELL_TOLD_MAX (CTX_TOLD_SIZE / (uint32_t)sizeof(struct cell_told))
+static_assert(sizeof(struct cell_told) == 96, "a line and a half");
+
+#define CELL_HASH_INIT 0x9e3779b9u
+static inline uint32_t cell_hash_add(uint32_t h, uint8_t c)
+{
+	return (h ^ c) * 0x01000193u;
+}
+static inline uint32_t cell_told_place(uint32_t hash, uint32_t which)
+{
+	return ((hash ^ hash >> 15) + which) % CELL_TOLD_MAX;
+}
 
 /* The kernel's struct ucontext, as it lies in a signal frame. */
 struct cell_uc {

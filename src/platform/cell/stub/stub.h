@@ -31,6 +31,9 @@ _Noreturn void stub_born(struct cell_ctx *c);
 _Noreturn void stub_gated(struct cell_ctx *c);
 int stub_patched(struct cell_ctx *c);
 
+/* told.c */
+int64_t told_answer(const struct cell_ctx *c, uint64_t nr, const uint64_t *arg);
+
 /* boot.c */
 _Noreturn void boot_main(uint64_t *sp);
 _Noreturn void boot_helper(struct cell_ctx *c);

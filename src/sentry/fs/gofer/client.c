@@ -13,6 +13,7 @@
 #include "lib/bug.h"
 #include "lib/log.h"
 #include "sentry/fs/gofer/gofer_int.h"
+#include "sentry/vfs/told.h"
 
 struct gchan {
 	struct mutex lock;
@@ -182,6 +183,7 @@ void gcall_end(struct gcall *c)
 	while (c->taken < c->nfds)
 		(void)h_close(c->fds[c->taken++]);
 	mutex_unlock(&c->chan->lock);
+	told_news();
 	for (unsigned i = 0; i < c->nforget; i++)
 		gofer_forget(c->forget[i]);
 	for (unsigned i = 0; i < c->nput; i++)

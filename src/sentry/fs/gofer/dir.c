@@ -329,6 +329,7 @@ const struct inode_ops gofer_inode_ops = {
 	.lookup = gofer_lookup,
 	.revalidate = gofer_revalidate,
 	.cached = gofer_cached,
+	.settled = is_settled,
 	.create = gofer_create,
 	.mkdir = gofer_mkdir,
 	.symlink = gofer_symlink,

@@ -13,11 +13,13 @@
 #include <linux/capability.h>
 #include <linux/fs.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include "host/file.h"
 #include "sentry/core/kheap.h"
 #include "sentry/fs/gofer/gofer_int.h"
 #include "sentry/task/task.h"
+#include "sentry/vfs/told.h"
 
 #define DIR_BUF 8192u
 #define APPEND_MAX (1u << 20)	/* a write up to this is not torn by other appenders (R16) */
@@ -183,6 +185,15 @@ static int64_t io_result(int64_t r)
 	return r < 0 ? -EIO : r;
 }
 
+/* Bytes of a file of others are news; one of the system's own has a stamp that says so. */
+static void was_read(struct gofer_inode *g)
+{
+	struct stat st;
+
+	if (!g->system || gofer_stat(g, &st))
+		told_news();
+}
+
 static int64_t gofer_read(struct file *f, struct uio *u, int64_t *pos)
 {
 	int64_t done = 0, r = 0;
@@ -196,6 +207,7 @@ static int64_t gofer_read(struct file *f, struct uio *u, int64_t *pos)
 		size_t n = min(cap, (size_t)u->left);
 
 		r = io_result(h_pread(hfd, win, n, *pos));
+		was_read(to_gofer(f->inode));
 		if (r <= 0)
 			break;
 		bool last = (size_t)r < n;
@@ -412,6 +424,7 @@ static int fill(struct gofer_dir *d, int64_t pos)
 	}
 	d->at = d->n = 0;
 	int64_t n = h_getdents(hfd, d->buf, DIR_BUF);
+	told_news();
 	if (n <= 0) {
 		d->host_pos = n ? -1 : pos;
 		return n == 0 || n == -ENOENT ? (int)n : -EIO;
@@ -451,6 +464,8 @@ static int gofer_mmap(struct file *f, uint64_t off, uint64_t len, int prot, int 
 {
 	if (!S_ISREG(f->inode->mode) || desc_kind(f) >= DESC_KINDS)
 		return -ENODEV;
+	if (flags & MAP_SHARED && !to_gofer(f->inode)->system)
+		believe_nothing();
 	*out = (struct file_map){.h = to_gofer(f->inode)->desc[desc_kind(f)].h, .off = off};
 	return 0;
 }

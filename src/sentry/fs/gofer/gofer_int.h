@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <sys/stat.h>
+#include "host/time.h"
 #include "proto/gofer.h"
 #include "proto/wire.h"
 #include "sentry/fs/gofer/gofer.h"
@@ -44,6 +45,15 @@ void gofer_forget(uint64_t h);
 
 /* --- inode.c ----------------------------------------------------------------------------------- */
 
+/* mtime and ctime of a directory, ns */
+struct stamp {
+	uint64_t a, b;
+};
+static inline uint64_t stamp_ns(struct timespec t)
+{
+	return (uint64_t)t.tv_sec * NSEC_PER_SEC + (uint64_t)t.tv_nsec;
+}
+
 /* Descriptions for guests' opens, shared by all opens of an inode with the same access. */
 enum { DESC_RO, DESC_WO, DESC_RW, DESC_KINDS };	/* = O_RDONLY, O_WRONLY, O_RDWR */
 
@@ -60,6 +70,10 @@ struct gofer_inode {
 	hh_t attr;			/* O_PATH; HH_NONE when given up. Changed with attr_users frozen */
 	uint32_t attr_users;		/* a; ATTR_FROZEN while it is being changed */
 	bool recent;			/* used since the evictor last looked */
+	bool system;			/* root's, others may not write it, on a root that we only read */
+	uint64_t look;			/* a: what its stamp was when it was last looked at; believe.c */
+	uint32_t believed;		/* a: place in the list of believe.c, + 1 */
+	struct stamp stamp;		/* while believed */
 	char *target;			/* I; symbolic links */
 	struct gofer_desc desc[DESC_KINDS];	/* inode.lock */
 	uint64_t seen_a, seen_b;	/* directories, inode.lock: stamp before the last lookup */
@@ -113,6 +127,22 @@ void gofer_unregister_super(struct super *sb);
 uint32_t gofer_to_host_uid(uint32_t uid);
 uint32_t gofer_to_host_gid(uint32_t gid);
 
+/* --- believe.c: directories that are not looked at anew for a moment ------------------------------- */
+
+struct look {
+	uint64_t tsc, news;
+};
+/* The stamp of a directory that is believed now. */
+bool believed_stamp(struct gofer_inode *dir, struct stamp *s);
+/* Before a directory's stamp is read, and after it: it may be believed from now on. */
+void believe_begin(struct look *l);
+void believe(struct gofer_inode *dir, const struct stamp *s, const struct look *l);
+bool is_settled(struct inode *dir);
+void believe_gone(struct gofer_inode *g);	/* it is being destroyed */
+void believe_nothing(void);			/* from now on */
+/* After any fstat of an object: is it news? */
+void note_look(struct gofer_inode *g, const struct stat *st);
+
 /* --- prefetch.c: a directory that is looked through name by name -------------------------------- */
 
 /* A lookup in dir (locked), after note_stamp, is about to ask for this name: 1 and *out if it was
@@ -136,10 +166,6 @@ int64_t gofer_getxattr(struct inode *i, const char *name, void *buf, size_t cap)
 int gofer_setxattr(struct inode *i, const char *name, const void *buf, size_t n, int flags);
 int64_t gofer_listxattr(struct inode *i, char *buf, size_t cap);
 int gofer_removexattr(struct inode *i, const char *name);
-/* The stamp of a directory: its mtime and ctime. */
-struct stamp {
-	uint64_t a, b;
-};
 must_check int gofer_stamp(struct gofer_inode *dir, struct stamp *s);
 /* Could a change in the same clock tick as the stamp go unseen? */
 bool stamp_is_racy(const struct gofer_inode *dir, const struct stamp *s);

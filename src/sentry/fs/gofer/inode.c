@@ -95,6 +95,8 @@ static void set_fields(struct gofer_inode *g, const struct stat *st)
 	WRITE_ONCE(i->gid, from_host(st->st_gid, ids.host_gid, ids.gid));
 	WRITE_ONCE(i->nlink, (uint32_t)st->st_nlink);
 	WRITE_ONCE(i->size, (uint64_t)st->st_size);
+	g->system = st->st_uid == 0 && !(st->st_mode & 022) &&
+		    gofer_sb(i)->flags & GOFER_SB_RO;
 }
 
 static int new_inode(struct super *sb, uint64_t h, const char *target, int hfd,
@@ -237,6 +239,7 @@ void gofer_destroy(struct inode *i)
 	for (unsigned k = 0; k < DESC_KINDS; k++)
 		hh_close(g->desc[k].h);
 	hh_close(g->attr);
+	believe_gone(g);
 	prefetch_drop(g);
 	gofer_forget(g->h);
 	kfree(g->target);
@@ -324,6 +327,7 @@ int gofer_stat(struct gofer_inode *g, struct stat *st)
 	if (rc)
 		return rc == -ESTALE || rc == -ENOMEM ? rc : -EIO;
 	set_fields(g, st);
+	note_look(g, st);
 	return 0;
 }
 

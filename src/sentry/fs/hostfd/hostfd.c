@@ -22,6 +22,7 @@
 #include "sentry/mm/uaccess.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/poll.h"
+#include "sentry/vfs/told.h"
 
 enum host_kind { HK_REG, HK_PIPE, HK_SOCK, HK_TTY };
 
@@ -49,8 +50,10 @@ static struct hostfd *to_hostfd(struct inode *i)
 static uint32_t host_ready(const struct hostfd *hf, uint32_t events)
 {
 	struct pollfd p = {.fd = hh_fd(hf->h), .events = (short)events};
+	int n = h_poll(&p, 1, 0);
 
-	return h_poll(&p, 1, 0) > 0 ? (uint32_t)(uint16_t)p.revents : 0;
+	told_news();
+	return n > 0 ? (uint32_t)(uint16_t)p.revents : 0;
 }
 
 /* One attempt; -EAGAIN when it would block. */
@@ -143,6 +146,7 @@ static int64_t hostfd_read(struct file *f, struct uio *u, int64_t *pos)
 		if (r)
 			break;
 		r = host_result(host_read_once(hf, win, n));
+		told_news();
 		if (r == -EAGAIN && !done && !(f->flags & O_NONBLOCK)) {
 			r = hostfd_wait(hf, EPOLLIN);
 			if (r)
@@ -169,6 +173,7 @@ static int64_t write_window(struct file *f, struct hostfd *hf, const char *win, 
 
 	while (off < n) {
 		r = host_result(host_write_once(hf, win + off, n - off));
+		told_news();
 		if (r == -EAGAIN && !(f->flags & O_NONBLOCK)) {
 			r = hostfd_wait(hf, EPOLLOUT);
 			if (r)
@@ -210,6 +215,7 @@ static int64_t hostreg_llseek(struct file *f, int64_t off, int whence)
 {
 	int64_t r = h_lseek(hh_fd(to_hostfd(f->inode)->h), off, whence);
 
+	told_news();
 	return r == -EINVAL || r == -EOVERFLOW || r == -ENXIO || r >= 0 ? r : -EIO;
 }
 
@@ -227,6 +233,7 @@ static int64_t hostreg_read(struct file *f, struct uio *u, int64_t *pos)
 
 		n = min(cap, (size_t)u->left);
 		r = host_result(h_pread(hh_fd(hf->h), win, n, *pos));
+		told_news();
 		if (r > 0)
 			r = uio_put_window(u, (size_t)r);
 		if (r <= 0)
@@ -316,13 +323,17 @@ static int64_t tty_ioctl(struct hostfd *hf, struct task *t, uint32_t cmd, uint64
 static int64_t hostfd_ioctl(struct file *f, struct task *t, uint32_t cmd, uint64_t arg)
 {
 	struct hostfd *hf = to_hostfd(f->inode);
-	int r, v;
+	int64_t r = -ENOTTY;
+	int v;
 
 	if (cmd == FIONREAD && hf->kind != HK_REG) {
 		r = h_ioctl(hh_fd(hf->h), cmd, (uint64_t)(uintptr_t)&v);
-		return r ? r : put_user(t, UADDR(arg), v);
+		r = r ? r : put_user(t, UADDR(arg), v);
+	} else if (hf->kind == HK_TTY) {
+		r = tty_ioctl(hf, t, cmd, arg);
 	}
-	return hf->kind == HK_TTY ? tty_ioctl(hf, t, cmd, arg) : -ENOTTY;
+	told_news();
+	return r;
 }
 
 static int hostfd_open(struct inode *i, struct file *f)
@@ -352,6 +363,7 @@ static int hostfd_getattr(struct inode *i, struct kstat *st, unsigned query)
 	struct stat hs;
 	int r = h_fstat(hh_fd(to_hostfd(i)->h), &hs);
 
+	told_news();
 	if (r)
 		return -EIO;
 	inode_fill_stat(i, st);

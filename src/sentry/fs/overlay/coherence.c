@@ -55,3 +55,10 @@ int overlay_revalidate(struct inode *dir, struct dentry *d)
 	d->seen_b = b.seen_b;
 	return same;
 }
+
+bool overlay_settled(struct inode *dir)
+{
+	struct inode *low = asked(dir);
+
+	return !low || (inode_ops(low)->settled && inode_ops(low)->settled(low));
+}

@@ -72,6 +72,7 @@ must_check int overlay_dir_has_entries(struct tnode *dir);
 /* --- coherence.c --- */
 int overlay_revalidate(struct inode *dir, struct dentry *d);
 void overlay_cached(struct inode *dir, struct dentry *d);
+bool overlay_settled(struct inode *dir);
 
 /* --- dir.c --- */
 int overlay_lookup(struct inode *dir, const char *name, size_t len, struct inode **out);

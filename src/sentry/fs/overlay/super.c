@@ -103,6 +103,7 @@ const struct inode_ops overlay_inode_ops = {
 	.lookup = overlay_lookup,
 	.revalidate = overlay_revalidate,
 	.cached = overlay_cached,
+	.settled = overlay_settled,
 	.create = overlay_create,
 	.mkdir = overlay_mkdir,
 	.symlink = overlay_symlink,

@@ -279,7 +279,14 @@ int tmpfs_removexattr(struct inode *i, const char *name)
 	return 0;
 }
 
+/* Nobody but this kernel changes it. */
+static bool tmpfs_settled(struct inode *dir)
+{
+	return true;
+}
+
 const struct inode_ops tmpfs_inode_ops = {
+	.settled = tmpfs_settled,
 	.lookup = tmpfs_lookup,
 	.create = tmpfs_create,
 	.mkdir = tmpfs_mkdir,
