@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <sys/file.h>
 #include "sentry/fs/fasync/fasync.h"
 #include "sentry/syscalls/fs_util.h"
@@ -34,6 +35,8 @@ static int64_t set_flags(struct task *t, struct file *f, int fd, uint32_t arg)
 	uint32_t old = READ_ONCE(f->flags), set = arg & SETFL_MASK;
 
 	if ((set & O_NOATIME) && !(old & O_NOATIME) && !inode_owner_or_capable(f->inode, t->cred))
+		return -EPERM;
+	if (((old ^ set) & O_APPEND) && (READ_ONCE(f->inode->attr) & FS_APPEND_FL))
 		return -EPERM;
 	if (file_ops(f)->check_flags) {
 		int r = file_ops(f)->check_flags(f, (int)set);

@@ -36,6 +36,16 @@ static int64_t regular(struct task *t, struct file *f, uint32_t cmd, uint64_t ar
 	case FIGETBSZ:
 		r = vfs_getattr(&f->path, &st, 0);
 		return r ? r : put_user(t, UADDR(arg), (int)st.blksize);
+	case FS_IOC_GETFLAGS:
+		return f->inode->sb->acls ? put_user(t, UADDR(arg), (int)f->inode->attr) : -ENOTTY;
+	case FS_IOC_SETFLAGS: {
+		uint32_t flags;
+
+		if (!f->inode->sb->acls)
+			return -ENOTTY;
+		r = get_user(t, flags, UADDR(arg));
+		return r ? r : vfs_set_attr_flags(&f->path, flags, t->cred);
+	}
 	case FICLONE:
 	case FICLONERANGE:
 		return -EOPNOTSUPP;

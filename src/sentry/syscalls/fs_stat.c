@@ -93,7 +93,7 @@ static void to_statx(const struct kstat *k, const struct path *p, uint32_t want,
 	x->stx_mask = STATX_BASIC_STATS | (k->has_btime ? STATX_BTIME : 0) | (want & 0x5000);
 	x->stx_blksize = (uint32_t)k->blksize;
 	x->stx_attributes = k->attributes;
-	x->stx_attributes_mask = STATX_ATTR_MOUNT_ROOT;
+	x->stx_attributes_mask = STATX_ATTR_MOUNT_ROOT | STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_NODUMP;
 	if (p->mnt && p->dentry == p->mnt->root)
 		x->stx_attributes |= STATX_ATTR_MOUNT_ROOT;
 	x->stx_nlink = (uint32_t)k->nlink;

@@ -126,6 +126,9 @@ static int fallocate_checked(struct task *t, struct file *f, int mode, int64_t o
 		return -EBADF;
 	if ((mode & ~FALLOC_FL_KEEP_SIZE) && (f->flags & O_APPEND))
 		return -EPERM;
+	uint32_t attr = READ_ONCE(f->inode->attr);
+	if ((attr & FS_IMMUTABLE_FL) || ((attr & FS_APPEND_FL) && (mode & ~FALLOC_FL_KEEP_SIZE)))
+		return -EPERM;
 	if (f->mode & FMODE_STREAM)
 		return -ESPIPE;
 	if (S_ISDIR(f->inode->mode))

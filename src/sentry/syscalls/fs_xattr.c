@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <linux/limits.h>
 #include <linux/xattr.h>
 #include <string.h>
@@ -46,6 +47,8 @@ static int check(struct task *t, const struct path *p, const char *name, bool wr
 		bool ro = (p->mnt && (p->mnt->flags & 1)) || (i->sb->flags & 1);
 		if (ro)
 			return -EROFS;
+		if (READ_ONCE(i->attr) & (FS_IMMUTABLE_FL | FS_APPEND_FL))
+			return -EPERM;
 	}
 	if (acl_is_name(name, &def))
 		return 0;		/* acl.c checks */

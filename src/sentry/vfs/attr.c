@@ -2,6 +2,7 @@
 /* Attributes by path: stat's source, and the checks of chmod, chown, utimens and truncate. */
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@ int vfs_getattr(const struct path *p, struct kstat *st, unsigned query)
 		r = inode_ops(i)->getattr(i, st, query);
 	else
 		inode_fill_stat(i, st);
+	st->attributes |= READ_ONCE(i->attr) & (FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL);
 	if (p->mnt)
 		st->mnt_id = p->mnt->id;
 	return r;
@@ -65,12 +67,56 @@ static int check_change(struct inode *i, const struct kstat *st, struct iattr *a
 	return 0;
 }
 
+/* What chattr +i and +a forbid; times "now" are like a write. */
+static int check_flags(struct inode *i, const struct iattr *a)
+{
+	uint32_t attr = READ_ONCE(i->attr);
+
+	if (!(attr & (FS_IMMUTABLE_FL | FS_APPEND_FL)))
+		return 0;
+	if (a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_TIMES_SET | ATTR_SIZE))
+		return -EPERM;
+	return attr & FS_IMMUTABLE_FL ? -EPERM : 0;
+}
+
+#define SETTABLE_FLAGS (FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL)
+
+int vfs_set_attr_flags(const struct path *p, uint32_t flags, const struct cred *cred)
+{
+	struct iattr a = {.valid = ATTR_MODE};
+	struct inode *i = p->dentry->inode;
+	struct kstat st;
+	int r = path_want_write(p);
+
+	if (!r)
+		r = vfs_getattr(p, &st, 0);
+	if (r)
+		return r;
+	if (!is_owner(i, &st, cred))
+		return -EPERM;
+	if (flags & ~(uint32_t)SETTABLE_FLAGS)
+		return -EOPNOTSUPP;
+	/* the mode as it is: an overlay makes the node its own, ctime moves */
+	a.mode = st.mode;
+	mutex_lock(&i->lock);
+	if (((i->attr ^ flags) & (FS_IMMUTABLE_FL | FS_APPEND_FL)) && !cred_capable(cred, CAP_LINUX_IMMUTABLE))
+		r = -EPERM;
+	else
+		r = inode_ops(i)->setattr ? inode_ops(i)->setattr(i, &a) : inode_set_attr(i, &a);
+	if (!r)
+		WRITE_ONCE(i->attr, flags);
+	mutex_unlock(&i->lock);
+	return r;
+}
+
 int vfs_setattr(const struct path *p, struct iattr *a, const struct cred *cred)
 {
 	struct inode *i = p->dentry->inode;
 	struct kstat st;
 	int r = path_want_write(p);
 
+	if (!r)
+		r = check_flags(i, a);
 	if (r)
 		return r;
 	if (cred) {

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -156,6 +157,8 @@ int inode_permission(struct inode *i, int mask, const struct cred *cred)
 	mask &= R_OK | W_OK | X_OK;
 	if (!mask || !cred)
 		return 0;
+	if ((mask & W_OK) && unlikely(READ_ONCE(i->attr) & FS_IMMUTABLE_FL))
+		return -EPERM;
 	if (inode_ops(i)->permission)
 		return inode_ops(i)->permission(i, mask, cred);
 	return generic_permission(i, mask, cred);
@@ -234,7 +237,7 @@ void path_accessed(const struct path *p)
 	struct inode *i = p->dentry->inode;
 	uint32_t fl = p->mnt ? p->mnt->flags : MS_NOATIME;
 
-	if ((fl & (MS_NOATIME | MS_RDONLY)) || (i->sb->flags & ST_RDONLY))
+	if ((fl & (MS_NOATIME | MS_RDONLY)) || (i->sb->flags & ST_RDONLY) || (READ_ONCE(i->attr) & FS_NOATIME_FL))
 		return;
 	if ((fl & MS_NODIRATIME) && S_ISDIR(i->mode))
 		return;

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -501,6 +502,8 @@ int may_delete(const struct path *dir, const struct dentry *d, bool isdir, const
 	r = inode_permission(di, W_OK | X_OK, cred);
 	if (r)
 		return r;
+	if ((READ_ONCE(di->attr) & FS_APPEND_FL) || (READ_ONCE(i->attr) & (FS_APPEND_FL | FS_IMMUTABLE_FL)))
+		return -EPERM;
 	if (cred) {
 		struct path dp = *dir, ip = {dir->mnt, (struct dentry *)(uintptr_t)d};
 		r = vfs_getattr(&dp, &ds, 0);

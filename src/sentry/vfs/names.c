@@ -3,6 +3,7 @@
 #include "sentry/vfs/names.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -338,7 +339,7 @@ static int link_locked(struct newname *n, const struct path *old)
 {
 	struct inode *di = n->w.cur.dentry->inode, *i = old->dentry->inode;
 
-	if (S_ISDIR(i->mode))
+	if (S_ISDIR(i->mode) || (READ_ONCE(i->attr) & (FS_APPEND_FL | FS_IMMUTABLE_FL)))
 		return -EPERM;
 	if (!inode_ops(di)->link)
 		return -EPERM;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -159,6 +160,9 @@ static int check_open(const struct path *p, unsigned flags, int acc, bool create
 			return r;
 	}
 	if ((flags & O_NOATIME) && !inode_owner_or_capable(i, cred))
+		return -EPERM;
+	if (unlikely(READ_ONCE(i->attr) & FS_APPEND_FL) &&
+	    ((flags & O_TRUNC) || ((flags & O_ACCMODE) != O_RDONLY && !(flags & O_APPEND))))
 		return -EPERM;
 	return 0;
 }

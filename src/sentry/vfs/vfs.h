@@ -95,6 +95,7 @@ struct inode {
 	struct list watches;		/* inotify marks */
 	int32_t write_count;		/* >0 writers, <0 executing (deny write): ETXTBSY */
 	void *pipe;			/* FIFO: its struct pipe; socket: its bound struct sock */
+	uint32_t attr;			/* a: FS_IMMUTABLE_FL and the like, of chattr */
 	bool has_fcaps;			/* a: it has a security.capability attribute */
 	bool no_link;			/* O_TMPFILE with O_EXCL: linkat cannot give it a name */
 	uint64_t change;		/* i_version */
@@ -132,7 +133,7 @@ struct super {
 	uint32_t flags;			/* ST_RDONLY, ... of the superblock */
 	struct mutex rename_lock;	/* RANK_RENAME */
 	uint32_t depth;			/* overlays upon each other, this one included */
-	bool acls;			/* its nodes may have access control lists */
+	bool acls;			/* its nodes may have access control lists and the flags of chattr */
 	bool told;			/* a: guests keep answers that depend on its names */
 	bool fixed_names;		/* a missing name is ENOENT to those who would make it, too */
 	uint16_t inode_rank;		/* RANK_INODE, or what an overlay and its layers have instead */
@@ -322,6 +323,8 @@ int inode_generic_permission(struct inode *i, int mask, const struct cred *cred)
 int vfs_getattr(const struct path *p, struct kstat *st, unsigned query);
 int vfs_setattr(const struct path *p, struct iattr *a,
 		const struct cred *cred); /* all checks of chmod, chown, utimens, truncate */
+/* FS_IOC_SETFLAGS; FS_IOC_GETFLAGS gives i->attr. */
+must_check int vfs_set_attr_flags(const struct path *p, uint32_t flags, const struct cred *cred);
 struct l_timespec now_real(void);	/* coarse, as Linux stamps files */
 /* Owner, group and mode of a new object in dir, with the rules for S_ISGID directories. */
 void inode_init_owner(struct inode *i, const struct inode *dir, uint32_t mode, const struct cred *cred);
