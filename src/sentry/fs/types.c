@@ -36,10 +36,13 @@ static int type_devpts(struct task *t, const char *source, unsigned flags, const
 
 int fs_types_init(void)
 {
+	static const char *const proc_keys[] = {"hidepid=", "gid=", "subset=", NULL};
+	static const char *const devpts_keys[] = {"newinstance", "ptmxmode=", "mode=", "uid=", "gid=", "max=",
+						  NULL};
 	static const struct fs_type types[] = {
-		{.name = "proc", .nodev = true, .create = type_proc},
+		{.name = "proc", .nodev = true, .create = type_proc, .keys = proc_keys},
 		{.name = "sysfs", .nodev = true, .create = type_sysfs},
-		{.name = "devpts", .nodev = true, .create = type_devpts},
+		{.name = "devpts", .nodev = true, .create = type_devpts, .keys = devpts_keys},
 	};
 
 	for (unsigned i = 0; i < array_size(types); i++)

@@ -586,7 +586,7 @@ char *path_text(const struct path *p, const struct path *root, char *buf, size_t
 		}
 		if (d == m->root) {
 			if (!m->parent) {
-				reached = !root || !root->mnt || m->ns == NULL;
+				reached = !root || !root->mnt || m->ns == NULL || m->ns->anon;
 				break;
 			}
 			d = m->mountpoint;

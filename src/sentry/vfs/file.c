@@ -17,6 +17,7 @@
 #include "sentry/core/kheap.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/locks.h"
+#include "sentry/vfs/mountctx.h"
 #include "sentry/vfs/poll.h"
 #include "sentry/vfs/vfs_int.h"
 
@@ -90,6 +91,8 @@ static void file_release(struct file *f)
 		if (f->mode & FMODE_EXEC)
 			inode_allow_write(f->inode);
 	}
+	if (f->mode & FMODE_UNMOUNT)
+		mount_dissolve(&f->path);
 	path_put(&f->path);
 	if (f->cred)
 		cred_put(f->cred);

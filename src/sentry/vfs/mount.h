@@ -28,6 +28,7 @@ void mnt_ns_put(struct mnt_ns *ns);
 /* The top of the namespace: for chroot(".") of setns. */
 void mnt_ns_root(struct mnt_ns *ns, struct path *out);
 
+bool task_may_mount(struct task *t);
 /* do_mount's decisions, arguments already in the kernel. */
 must_check int vfs_mount(struct task *t, const char *source, const char *target, const char *type,
 			 uint64_t flags, const char *data);
@@ -41,6 +42,10 @@ must_check int mount_bind(struct task *t, const struct path *from, const struct 
 struct fs_type {
 	const char *name;
 	bool nodev;
+	bool escapes;			/* "\," in its options is a comma of a value */
+	const char *const *keys;	/* options for fsconfig(2), NULL at the end: "flag", "key=" */
+	/* One of them, before the rest is known; NULL: anything. -EINVAL: a bad value */
+	int (*check)(struct task *t, const char *key, const char *value);
 	int (*create)(struct task *t, const char *source, unsigned flags, const char *data,
 		      struct super **out);
 };

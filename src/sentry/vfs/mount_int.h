@@ -31,6 +31,7 @@ void mount_detach_locked(struct mount *m, struct list *dead);
 void mount_tree_detach_locked(struct mount *root, struct list *dead);
 void mounts_free(struct list *dead);		/* no locks held */
 struct mnt_ns *mnt_ns_alloc(void);
+must_check int mnt_ns_create_anon(struct mount *tree);
 
 /* --- mountcopy.c --- */
 enum copy_kind {
@@ -75,12 +76,17 @@ void mount_umount_locked(struct mount *m, struct list *dead);
 		   MS_RELATIME | MS_STRICTATIME | MS_NOSYMFOLLOW)
 #define MNT_ATIME (MS_NOATIME | MS_RELATIME | MS_STRICTATIME)
 #define MNT_PROPAGATION (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
-bool task_may_mount(struct task *t);
 bool mount_is_ours(struct task *t, const struct mount *m);
 const struct fs_type *fs_type_find(const char *name);
-must_check int mount_flags_locked(struct mount *m, unsigned flags);	/* -EPERM: one is locked */
+must_check int mount_flags_check_locked(const struct mount *m, unsigned flags);	/* -EPERM: one is locked */
+must_check int mount_flags_locked(struct mount *m, unsigned flags);
 must_check int mount_propagation_locked(struct mount *m, unsigned type, bool rec);
 /* The tree at p as a copy for a bind; the mount lock is taken inside. */
 must_check int mount_copy_for_bind(struct task *t, const struct path *p, bool rec, struct mount **out);
-must_check int mount_move(struct task *t, const struct path *from, const struct path *to);
-must_check int mount_remount(struct mount *m, uint64_t flags, const char *data);
+must_check int mount_move(struct task *t, const struct path *from, const struct path *to,
+			  bool beneath);
+must_check int mount_remount(struct super *sb, uint64_t flags, const char *data);
+
+/* --- mounttrees.c --- */
+unsigned mount_attr_flags(unsigned attr);
+must_check int mount_open_detached(struct task *t, struct mount *m /* consumed */, struct file **out);

@@ -126,7 +126,7 @@ static int do_bind(struct task *t, const char *source, const struct path *to, bo
 
 /* --- flags and propagation ------------------------------------------------------------------- */
 
-int mount_flags_locked(struct mount *m, unsigned flags)
+int mount_flags_check_locked(const struct mount *m, unsigned flags)
 {
 	unsigned lost = m->flags & ~flags, locked = m->lock_flags & ~(unsigned)MS_NOATIME;
 
@@ -135,13 +135,20 @@ int mount_flags_locked(struct mount *m, unsigned flags)
 	if ((m->lock_flags & MS_NOATIME) &&
 	    ((m->flags ^ flags) & (MS_NOATIME | MS_STRICTATIME | MS_NODIRATIME)))
 		return -EPERM;
-	WRITE_ONCE(m->flags, (m->flags & ~(unsigned)MNT_FLAGS) | (flags & MNT_FLAGS));
 	return 0;
 }
 
-int mount_remount(struct mount *m, uint64_t flags, const char *data)
+int mount_flags_locked(struct mount *m, unsigned flags)
 {
-	struct super *sb = m->sb;
+	int r = mount_flags_check_locked(m, flags);
+
+	if (!r)
+		WRITE_ONCE(m->flags, (m->flags & ~(unsigned)MNT_FLAGS) | (flags & MNT_FLAGS));
+	return r;
+}
+
+int mount_remount(struct super *sb, uint64_t flags, const char *data)
+{
 	const struct super_ops *o = super_ops_table[sb->sops];
 	int r = o && o->remount ? o->remount(sb, (unsigned)flags, data) : 0;
 
@@ -158,7 +165,7 @@ static int do_remount(struct task *t, const struct path *p, uint64_t flags, cons
 		return -EINVAL;
 	if (!(flags & (MNT_ATIME | MS_NODIRATIME)))
 		flags |= m->flags & (MNT_ATIME | MS_NODIRATIME);
-	int r = flags & MS_BIND ? 0 : mount_remount(m, flags, data);
+	int r = flags & MS_BIND ? 0 : mount_remount(m->sb, flags, data);
 	if (r)
 		return r;
 	mutex_lock(mount_lock);
@@ -221,22 +228,51 @@ static int check_move_locked(struct mount *m, const struct path *to)
 	return 0;
 }
 
-int mount_move(struct task *t, const struct path *from, const struct path *to)
+/* To hang something between the mount at `to` and what it hangs on; the lock is held afterwards. */
+static int lock_beneath(struct task *t, const struct path *to, struct path *p, struct mount **top)
+{
+	struct mount *m = to->mnt;
+
+	mutex_lock(mount_lock);
+	mutex_lock(&t->fs->lock);
+	bool root = t->fs->root.mnt == m;
+	mutex_unlock(&t->fs->lock);
+	if (to->dentry != m->root || !m->parent || m->locked || root)
+		return -EINVAL;
+	*p = (struct path){m->parent, m->mountpoint};
+	path_get(p);
+	*top = m;
+	return 0;
+}
+
+static int lock_target(struct task *t, const struct path *to, bool beneath, struct path *p,
+		       struct mount **top)
+{
+	*top = NULL;
+	if (beneath)
+		return lock_beneath(t, to, p, top);
+	*p = *to;
+	path_get(p);
+	mount_lock_place(p);
+	return 0;
+}
+
+int mount_move(struct task *t, const struct path *from, const struct path *to, bool beneath)
 {
 	struct list dead = LIST_INIT(dead);
 	struct mount *m = from->mnt;
-	struct path p = *to;
+	struct path p = {NULL, NULL};
 	struct mnt_ns *anon = NULL;
 	struct dentry *old = NULL;
-	struct mount *parent;
+	struct mount *parent, *top;
 
 	if (from->dentry != m->root || !(mount_is_ours(t, m) || is_detached_root(m)) ||
 	    !(mount_is_ours(t, to->mnt) || (to->mnt->ns && to->mnt->ns->anon)) ||
 	    S_ISDIR(m->root->inode->mode) != S_ISDIR(to->dentry->inode->mode))
 		return -EINVAL;
-	path_get(&p);
-	mount_lock_place(&p);
-	int r = check_move_locked(m, &p);
+	int r = lock_target(t, to, beneath, &p, &top);
+	if (!r)
+		r = check_move_locked(m, &p);
 	if (!r) {
 		anon = m->ns && m->ns->anon ? m->ns : NULL;
 		parent = m->parent;
@@ -244,6 +280,8 @@ int mount_move(struct task *t, const struct path *from, const struct path *to)
 		r = mount_attach_locked(m, &p, &dead);
 		if (r && parent)
 			mount_link_locked(m, parent, old);
+		if (!r && top)
+			mount_reparent_locked(top, m, m->root);
 		if (r || !anon)
 			anon = NULL;
 		else
@@ -266,7 +304,7 @@ static int do_move(struct task *t, const char *source, const struct path *to)
 	int r = path_lookup(t, AT_FDCWD, source, LOOKUP_FOLLOW, &from);
 	if (r)
 		return r;
-	r = mount_move(t, &from, to);
+	r = mount_move(t, &from, to, false);
 	path_put(&from);
 	return r;
 }

@@ -390,6 +390,21 @@ int mnt_ns_create(struct mount *m, struct mnt_ns **out)
 	return 0;
 }
 
+int mnt_ns_create_anon(struct mount *tree)
+{
+	struct mnt_ns *ns = mnt_ns_alloc();
+
+	if (!ns)
+		return -ENOMEM;
+	ns->anon = true;
+	ns->root = tree;
+	mutex_lock(mount_lock);
+	for (struct mount *m = tree; m; m = mount_next(m, tree))
+		mount_ns_add_locked(ns, m);
+	mutex_unlock(mount_lock);
+	return 0;
+}
+
 struct mnt_ns *mnt_ns_get(struct mnt_ns *ns)
 {
 	if (ns)

@@ -247,36 +247,54 @@ bool mount_is_busy_locked(struct mount *m, uint32_t refs)
 	return mount_receivers_locked(m->parent, m->mountpoint, busy_there, &u) != 0;
 }
 
-static bool all_going(const struct mount *c)
-{
-	struct mount *k;
-
-	list_for_each(k, &c->children, siblings) {
-		if (!k->going)
-			return false;
-	}
-	return true;
-}
-
-/* What corresponds to u->m at p goes too, unless something else is mounted on it. */
+/* What corresponds to u->m at p is to go too. */
 static int goes_there(void *arg, struct peer_group *g, struct mount *p)
 {
 	struct umount *u = arg;
 	struct mount *c = p ? mount_find_locked(p, u->m->mountpoint) : NULL;
 
-	if (!c || c->going || c->locked)
-		return 0;
-	if (!all_going(c)) {
-		struct mount *t = topper(c);
-		if (!t)
-			return 0;
-		mount_reparent_locked(t, c->parent, c->mountpoint);
+	if (c && !c->going && !c->locked) {
+		c->going = true;
+		list_add_tail(u->set, &c->work_link);
 	}
-	c->going = true;
-	list_add_tail(u->set, &c->work_link);
 	return 0;
 }
 
+/* Something is mounted on c that stays and would be uncovered. */
+static bool holds_another(const struct mount *c)
+{
+	struct mount *k;
+
+	list_for_each(k, &c->children, siblings) {
+		if (!k->going && k->mountpoint != c->root)
+			return true;
+	}
+	return false;
+}
+
+/* What hides a going mount wholly goes down to where that one is. */
+static void lower_topper(struct mount *c)
+{
+	struct mount *k, *p = c;
+	struct dentry *d;
+
+	list_for_each(k, &c->children, siblings) {
+		if (!k->going)
+			break;
+	}
+	if (&k->siblings == &c->children)
+		return;
+	do {
+		d = p->mountpoint;
+		p = p->parent;
+	} while (p->going);
+	mount_reparent_locked(k, p, d);
+}
+
+/*
+ * All that corresponds to a mount of m's tree is a candidate; one that holds another mount stays, and
+ * then those it is mounted on stay, too.
+ */
 void mount_umount_locked(struct mount *m, struct list *dead)
 {
 	struct list order = LIST_INIT(order), also = LIST_INIT(also);
@@ -284,14 +302,23 @@ void mount_umount_locked(struct mount *m, struct list *dead)
 
 	for (x = m; x; x = mount_next(x, m)) {
 		x->going = true;
-		list_add(&order, &x->work_link);	/* children first */
+		list_add(&order, &x->work_link);
 	}
 	list_for_each(x, &order, work_link) {
 		struct umount u = {.m = x, .set = &also};
 		if (x->parent)
 			(void)mount_receivers_locked(x->parent, x->mountpoint, goes_there, &u);
 	}
-	list_splice_tail(&order, &also);
+	while ((x = list_first(&also, struct mount, work_link))) {
+		list_del(&x->work_link);
+		list_add_tail(&order, &x->work_link);
+		for (; x && x->going && holds_another(x); x = x->parent) {
+			x->going = false;
+			list_del(&x->work_link);
+		}
+	}
+	list_for_each(x, &order, work_link)
+		lower_topper(x);
 	while ((x = list_first(&order, struct mount, work_link))) {
 		x->going = false;
 		mount_detach_locked(x, dead);

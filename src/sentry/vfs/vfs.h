@@ -275,6 +275,7 @@ struct super_ops {
 #define FMODE_STREAM 32u	/* no position: pipes, sockets */
 #define FMODE_WRITE_COUNTED 64u	/* counted in inode->write_count */
 #define FMODE_NOTIFY_OFF 128u	/* no inotify events */
+#define FMODE_UNMOUNT 256u	/* O_PATH of a detached tree, which ends with the file */
 
 struct file {
 	refcount_t ref;

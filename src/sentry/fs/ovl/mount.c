@@ -264,9 +264,28 @@ static int ovl_mount(struct task *t, const char *source, unsigned flags, const c
 	return r;
 }
 
+/* Directories are looked for at once. */
+static int ovl_check(struct task *t, const char *key, const char *value)
+{
+	struct path p;
+
+	if (strcmp(key, "upperdir") && strcmp(key, "workdir") && strcmp(key, "lowerdir+"))
+		return 0;
+	int r = find_dir(t, value, &p);
+	if (!r)
+		path_put(&p);
+	return r;
+}
+
 int ovl_init(void)
 {
-	static const struct fs_type type = {.name = "overlay", .nodev = true, .create = ovl_mount};
+	static const char *const keys[] = {
+		"lowerdir=", "lowerdir+=", "upperdir=", "workdir=", "redirect_dir=", "index=", "uuid=",
+		"nfs_export=", "xino=", "metacopy=", "verity=", "fsync=", "userxattr", "volatile",
+		"default_permissions", NULL,
+	};
+	static const struct fs_type type = {.name = "overlay", .nodev = true, .create = ovl_mount,
+					    .escapes = true, .keys = keys, .check = ovl_check};
 
 	fs_type_register(&type);
 	return 0;

@@ -223,8 +223,21 @@ const struct super_ops tmpfs_super_ops = {
 	.destroy = tmpfs_super_destroy,
 };
 
-static const struct fs_type tmpfs_type = {.name = "tmpfs", .nodev = true, .create = tmpfs_mount};
-static const struct fs_type ramfs_type = {.name = "ramfs", .nodev = true, .create = tmpfs_mount};
+static int tmpfs_check(struct task *t, const char *key, const char *value)
+{
+	struct tmpfs_opts o = {0};
+	char one[320];
+
+	fmt_n(one, sizeof(one), "%s%s%s", key, value ? "=" : "", value ? value : "");
+	return option(&o, one, one + strlen(one)) ? 0 : -EINVAL;
+}
+
+static const char *const tmpfs_keys[] = {"size=", "nr_blocks=", "nr_inodes=", "mode=", "uid=", "gid=",
+					 "huge=", "mpol=", "inode64", "inode32", "noswap", NULL};
+static const struct fs_type tmpfs_type = {.name = "tmpfs", .nodev = true, .create = tmpfs_mount,
+					  .keys = tmpfs_keys, .check = tmpfs_check};
+static const struct fs_type ramfs_type = {.name = "ramfs", .nodev = true, .create = tmpfs_mount,
+					  .keys = tmpfs_keys, .check = tmpfs_check};
 
 int tmpfs_init(void)
 {
