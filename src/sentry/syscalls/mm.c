@@ -66,6 +66,43 @@ int64_t sys_mremap(struct task *t, const struct sysargs *a)
 	return mm_mremap(t, a->a[0], a->a[1], a->a[2], ARG_INT(3), a->a[4]);
 }
 
+/* The file and protection of the shared mapping that holds the whole range, maybe in several pieces. */
+static int shared_file(struct mm *mm, uint64_t start, uint64_t end, int *prot, struct file **out)
+{
+	struct file *f = NULL;
+	uint64_t at = start;
+
+	mutex_lock(&mm->lock);
+	for (struct vma *v = mm_find_locked(mm, start); v && at < end; v = mm_find_locked(mm, at)) {
+		if (v->start > at || !v->file || !(v->flags & VMA_SHARED) || (f && f != v->file))
+			break;
+		f = v->file;
+		*prot = (int)(v->flags & (VMA_READ | VMA_WRITE | VMA_EXEC));
+		at = v->end;
+	}
+	*out = at >= end ? file_get(f) : NULL;
+	mutex_unlock(&mm->lock);
+	return *out ? 0 : -EINVAL;
+}
+
+/* As Linux does it since 4.0: a new mapping of the same file over the old one. */
+int64_t sys_remap_file_pages(struct task *t, const struct sysargs *a)
+{
+	uint64_t start = a->a[0] & PAGE_MASK, size = a->a[1] & PAGE_MASK, end, off, off_end;
+	struct file *f;
+	int prot = 0;
+
+	if (a->a[2] || !size || !size_add(start, size, &end) || !size_mul(a->a[3], PAGE_SIZE, &off) ||
+	    !size_add(off, size, &off_end))
+		return -EINVAL;
+	int64_t r = shared_file(t->mm, start, end, &prot, &f);
+	if (r)
+		return r;
+	r = mm_mmap_reply(t, start, size, prot, MAP_SHARED | MAP_FIXED, f, off);
+	file_put(f);
+	return r < 0 ? r : 0;
+}
+
 int64_t sys_madvise(struct task *t, const struct sysargs *a)
 {
 	return mm_madvise(t, a->a[0], a->a[1], ARG_INT(2));
