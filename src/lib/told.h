@@ -12,6 +12,7 @@ struct told_page {
 	uint64_t news;		/* counts what was learnt of the world outside */
 	uint64_t checked;	/* the count before which the host's directories were last looked at */
 	uint64_t until;		/* TSC: that look is believed until then */
+	uint32_t full;		/* some table of descriptors may be: open fails before it looks */
 };
 
 static inline uint64_t told_clock(void)

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 
 #define TIMES 40
@@ -211,6 +212,23 @@ static void threads(void)
 	printf("wrong: %d\n", wrong);
 }
 
+/* A full table is noticed before the name. */
+static void full(void)
+{
+	int top = dup(0);
+	struct rlimit r, few;
+
+	say("none", "/d/none");
+	CHECK(!getrlimit(RLIMIT_NOFILE, &r) && top > 0);
+	few = (struct rlimit){(rlim_t)top + 1, r.rlim_max};
+	CHECK(!setrlimit(RLIMIT_NOFILE, &few));
+	SHOW(open("/d/none", O_RDONLY));
+	SHOW(readlink("/d/none", buf, sizeof(buf)));
+	CHECK(!setrlimit(RLIMIT_NOFILE, &r));
+	close(top);
+	SHOW(open("/d/none", O_RDONLY));
+}
+
 static volatile sig_atomic_t signals;
 
 static void on_alarm(int sig)
@@ -278,6 +296,7 @@ int main(void)
 	threads();
 	interrupted();
 	arguments();
+	full();
 	roots();
 	DONE();
 }

@@ -5,6 +5,7 @@
 #include "sentry/syscalls/handlers.h"
 #include "sentry/task/ns.h"
 #include "sentry/time/time.h"
+#include "sentry/vfs/told.h"
 
 #define NLIMITS 16
 #define NR_OPEN_MAX 1048576u
@@ -24,8 +25,11 @@ static int change(struct task *t, struct task *to, unsigned which, const struct 
 		*old = p->rlim[which];
 	if (n && n->max > p->rlim[which].max && !cred_ns_capable(t->cred, t->cred->user_ns, CAP_SYS_RESOURCE))
 		rc = -EPERM;
-	if (n && !rc)
+	if (n && !rc) {
+		if (which == RLIMIT_NOFILE && n->cur < p->rlim[which].cur)
+			told_full();
 		p->rlim[which] = *n;
+	}
 	mutex_unlock(&tasks_lock);
 	if (!rc && n && which == RLIMIT_CPU && n->cur != RLIM_INFINITY)
 		cpu_timers_update(p);

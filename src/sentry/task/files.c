@@ -96,6 +96,8 @@ int fd_reserve(struct task *t, unsigned from, bool cloexec)
 		fs->slots[fd] = (struct fd_slot){RESERVED, cloexec};
 		if (from <= fs->next_fd)
 			fs->next_fd = fd + 1;
+		if (unlikely(fd + 1 >= limit))
+			told_full();
 		rc = (int)fd;
 	}
 	mutex_unlock(&fs->lock);
@@ -167,6 +169,8 @@ int fd_dup_to(struct task *t, int fd, int to, bool cloexec)
 
 	if (to < 0 || (uint64_t)to >= task_rlimit(t, RLIMIT_NOFILE))
 		return -EBADF;
+	if (unlikely((uint64_t)to + 1 >= task_rlimit(t, RLIMIT_NOFILE)))
+		told_full();
 	f = fd_get_any(t, fd);
 	if (!f)
 		return -EBADF;
@@ -209,6 +213,8 @@ int fd_add_to(struct task *o, struct file *f, int to, bool cloexec)
 	if (!rc) {
 		old = fs->slots[fd].file;
 		fs->slots[fd] = (struct fd_slot){file_get(f), cloexec};
+		if (unlikely(fd + 1 >= limit))
+			told_full();
 		rc = (int)fd;
 	}
 	mutex_unlock(&fs->lock);

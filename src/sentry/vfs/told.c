@@ -38,6 +38,11 @@ void told_news(void)
 	__atomic_add_fetch(&told_page->news, 1, __ATOMIC_SEQ_CST);
 }
 
+void told_full(void)
+{
+	__atomic_store_n(&told_page->full, 1, __ATOMIC_SEQ_CST);
+}
+
 void told_walk_begin(bool absolute)
 {
 	told_walk.epoch = __atomic_load_n(&told_page->epoch, __ATOMIC_SEQ_CST);

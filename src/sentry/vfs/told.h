@@ -33,6 +33,8 @@ void told_change_end(void);
 void told_names_changed(struct super *sb);
 void told_raise_epoch(void);
 void told_news(void);
+/* A process has taken the last descriptor it may have. For good: it is rare. */
+void told_full(void);
 
 /* --- for the walk ---------------------------------------------------------------------------- */
 

@@ -16,7 +16,7 @@
 
 /* What the answers to a call depend on: it asks for a path, in a way that cannot fail before the path
  * is looked at. *link: it is readlink. */
-static int asks_only(uint64_t nr, const uint64_t *arg, int *link)
+static int asks_only(uint64_t nr, const uint64_t *arg, const struct told_page *page, int *link)
 {
 	*link = 0;
 	switch (nr) {
@@ -27,9 +27,9 @@ static int asks_only(uint64_t nr, const uint64_t *arg, int *link)
 		*link = 1;
 		return (int)arg[3] > 0;
 	case __NR_open:
-		return !((uint32_t)arg[1] & ~OPEN_PLAIN);
+		return !((uint32_t)arg[1] & ~OPEN_PLAIN) && !page->full;
 	case __NR_openat:
-		return !((uint32_t)arg[2] & ~OPEN_PLAIN);
+		return !((uint32_t)arg[2] & ~OPEN_PLAIN) && !page->full;
 	case __NR_stat:
 	case __NR_lstat:
 		return 1;
@@ -80,7 +80,7 @@ int64_t told_answer(const struct cell_ctx *c, uint64_t nr, const uint64_t *arg)
 	uint64_t epoch;
 	int link;
 
-	if (!c->fast || !c->told || n < 2 || path[0] != '/' || path[n - 1] || !asks_only(nr, arg, &link))
+	if (!c->fast || !c->told || n < 2 || path[0] != '/' || path[n - 1] || !asks_only(nr, arg, page, &link))
 		return 0;
 	epoch = __atomic_load_n(&page->epoch, __ATOMIC_ACQUIRE);
 	for (i = 0; i < n - 1; i++) {

@@ -381,6 +381,7 @@ static int64_t gofer_llseek(struct file *f, int64_t off, int whence)
 		mutex_lock(&f->inode->lock);
 		off = h_lseek(desc_fd(f), off, whence);
 		mutex_unlock(&f->inode->lock);
+		told_news();
 		if (off < 0)
 			return off == -ENXIO || off == -EINVAL || off == -EOVERFLOW ? off : -EIO;
 		break;
