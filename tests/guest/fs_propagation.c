@@ -144,6 +144,35 @@ static void namespaces(unsigned long flags)
 	SHOW(umount2("p", MNT_DETACH));
 }
 
+/* A directory that goes takes what others have mounted on it along. */
+static void removed_place(void)
+{
+	int to[2], from[2], st;
+	char c, link_[64];
+
+	CHECK(pipe(to) == 0 && pipe(from) == 0 && mkdir("gone", 0755) == 0);
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0) {
+		CHECK(unshare(CLONE_NEWNS) == 0 && tmpfs("gone") == 0);
+		CHECK(write(from[1], "1", 1) == 1 && read(to[0], &c, 1) == 1);
+		show_mounts("place removed");
+		_exit(guest_failures);
+	}
+	CHECK(read(from[0], &c, 1) == 1);
+	SHOW(rmdir("gone"));
+	CHECK(write(to[1], "1", 1) == 1 && waitpid(pid, &st, 0) == pid && st == 0);
+	put_text("fa", "a");
+	put_text("fb", "b");
+	int fd = open("fa", O_RDONLY);
+	snprintf(link_, sizeof(link_), "/proc/self/fd/%d", fd);
+	int l = open(link_, O_PATH | O_NOFOLLOW);
+	snprintf(link_, sizeof(link_), "/proc/self/fd/%d", l);
+	SHOW(mount("fb", link_, NULL, MS_BIND, NULL));
+	close(l);
+	close(fd);
+}
+
 static void expire(void)
 {
 	SHOW(tmpfs("p"));
@@ -165,6 +194,7 @@ int main(void)
 	moves();
 	namespaces(CLONE_NEWNS);
 	namespaces(CLONE_NEWNS | CLONE_NEWUSER);
+	removed_place();
 	expire();
 	DONE();
 }

@@ -53,9 +53,20 @@ static inline void cat(const char *path)
 
 #define SHOW_MOUNTS_MAX 200
 
-static inline int mount_line_cmp(const void *a, const void *b)
+/* By place; the same place in the order of mounting. */
+static inline void sort_mounts(char **line, int n)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	for (int i = 1; i < n; i++) {
+		for (int k = i; k > 0; k--) {
+			size_t a = strcspn(line[k - 1], " "), b = strcspn(line[k], " ");
+			int c = strncmp(line[k - 1], line[k], a < b ? a : b);
+			if (c < 0 || (c == 0 && a <= b))
+				break;
+			char *t = line[k];
+			line[k] = line[k - 1];
+			line[k - 1] = t;
+		}
+	}
 }
 
 /* The mounts below /tmp/w in order of their places; peer groups are named by their first use. */
@@ -83,7 +94,7 @@ static inline void show_mounts(const char *title)
 		if (asprintf(&out, "%s %s %s %s", at, root, opts, rest) > 0)
 			line[n++] = out;
 	}
-	qsort(line, n, sizeof(*line), mount_line_cmp);
+	sort_mounts(line, n);
 	printf("%s:\n", title);
 	for (int i = 0; i < n; i++) {
 		char *tag, *s2 = NULL;

@@ -158,7 +158,8 @@ int mount_attach_locked(struct mount *m, const struct path *p, struct list *dead
 	uint32_t n = m->ns && m->ns == ns ? 0 : tree_size(m);
 	int r = 0;
 
-	if (p->dentry->flags & D_UNLINKED)
+	/* Not on the links of /proc/PID/fd, as Linux. */
+	if ((p->dentry->flags & D_UNLINKED) || p->dentry->inode->iops == IOPS_pseudo_magic)
 		return -ENOENT;
 	if (ns && ns->nr + n > MNT_NS_MAX)
 		return -ENOSPC;

@@ -289,6 +289,29 @@ void mount_ns_del_locked(struct mount *m)
 	m->ns = NULL;
 }
 
+void mounts_forget_place(struct dentry *d)
+{
+	struct list dead = LIST_INIT(dead);
+	struct mount *m;
+
+	if (likely(!(READ_ONCE(d->flags) & D_MOUNTED)))
+		return;
+	mutex_lock(mount_lock);
+	for (;;) {
+		bool found = false;
+		list_for_each(m, place(d), place_link) {
+			found = m->mountpoint == d;
+			if (found)
+				break;
+		}
+		if (!found)
+			break;
+		mount_tree_detach_locked(m, &dead);
+	}
+	mutex_unlock(mount_lock);
+	mounts_free(&dead);
+}
+
 /* Depth-first successor inside the tree of root; NULL at the end. mount lock. */
 struct mount *mount_next(struct mount *m, struct mount *root)
 {

@@ -290,6 +290,8 @@ static int remove_walked(struct walk *w, bool isdir)
 		notify_child_of(di, d, IN_DELETE | (isdir ? IN_ISDIR : 0));
 	}
 	mutex_unlock(&di->lock);
+	if (!r)
+		mounts_forget_place(d);
 	inode_put(i);
 	dentry_put(d);
 	return r;

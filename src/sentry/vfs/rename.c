@@ -176,6 +176,8 @@ static int rename_walked(struct rename *r)
 	rename_lock(r);
 	e = rename_locked(r, &victim);
 	rename_unlock(r);
+	if (!e && !(r->flags & RENAME_EXCHANGE))
+		mounts_forget_place(r->nd);
 	if (!e)
 		rename_events(r, victim);
 	inode_put(victim);

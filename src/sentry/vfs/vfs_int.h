@@ -54,6 +54,8 @@ bool mount_follow_down(struct path *p);
 /* From a mount's root to the place it is mounted on; false at the top. */
 bool mount_follow_up(struct path *p);
 bool dentry_is_mountpoint(const struct path *dir, const struct dentry *d);
+/* d's object has lost this name: what other namespaces have mounted there goes. No locks held. */
+void mounts_forget_place(struct dentry *d);
 bool path_equal(const struct path *a, const struct path *b);
 
 /* --- namei.c --------------------------------------------------------------------------------- */

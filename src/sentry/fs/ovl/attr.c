@@ -25,7 +25,7 @@ int ovl_getattr(struct inode *i, struct kstat *st, unsigned query)
 		inode_fill_stat(real, st);
 	st->dev = i->sb->dev;
 	st->ino = i->ino;
-	if (n->merged || n->gone)
+	if (ovl_is_merged(n) || n->gone)
 		st->nlink = i->nlink;
 	return r;
 }

@@ -143,12 +143,15 @@ static int copy_one(struct ovl_node *n, uint64_t keep)
 	if (r)
 		return r;
 	r = fill(os, from, d->inode, &st, keep);
+	dentry_get(d);	/* removed while it is held it keeps its inode */
 	if (!r && n->gone)
 		r = S_ISDIR(st.mode) ? -ENOENT : ovl_remove(os->work, d);
 	else if (!r)
 		r = ovl_move(os->work, d, ovl_upper(n->parent), low->name, low->name_len, 0);
-	if (r) {
+	if (r)
 		(void)!ovl_remove(os->work, d);
+	dentry_put(d);
+	if (r) {
 		dentry_put(d);
 		return r;
 	}

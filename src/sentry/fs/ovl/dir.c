@@ -46,7 +46,7 @@ static int mark_new_dir(struct ovl_super *os, struct inode *dir, struct dentry *
 {
 	int r = 0;
 
-	if (was_white || to_ovl(dir)->merged)
+	if (was_white || ovl_is_merged(to_ovl(dir)))
 		r = ovl_set_opaque(os, d);
 	return r && was_white ? -EIO : 0;
 }
@@ -211,7 +211,7 @@ static int make_bare(struct ovl_node *v)
 {
 	int r = ovl_check_empty(v);
 
-	if (r || !ovl_upper(v) || !v->merged)
+	if (r || !ovl_upper(v) || !ovl_is_merged(v))
 		return r;
 	(void)!ovl_set_opaque(ovl_sb(&v->inode), ovl_upper(v));
 	return ovl_clear_whiteouts(v);
@@ -264,9 +264,9 @@ static int rename_prepare(struct ovl_rename *m)
 	if (!r && m->v && !exchange && S_ISDIR(m->v->inode.mode))
 		r = make_bare(m->v);
 	/* A directory must hide what is below its new name. */
-	if (!r && S_ISDIR(m->n->inode.mode) && to_ovl(m->ndir)->merged)
+	if (!r && S_ISDIR(m->n->inode.mode) && ovl_is_merged(to_ovl(m->ndir)))
 		r = ovl_set_opaque(ovl_sb(m->odir), ovl_upper(m->n)) ? -EXDEV : 0;
-	if (!r && exchange && S_ISDIR(m->v->inode.mode) && to_ovl(m->odir)->merged)
+	if (!r && exchange && S_ISDIR(m->v->inode.mode) && ovl_is_merged(to_ovl(m->odir)))
 		r = ovl_set_opaque(ovl_sb(m->odir), ovl_upper(m->v)) ? -EXDEV : 0;
 	return r;
 }

@@ -58,7 +58,7 @@ void ovl_copy_attributes(struct ovl_node *n)
 	i->btime = st.btime;
 	i->size = st.size;
 	if (!n->gone)
-		i->nlink = n->merged ? 1 : (uint32_t)st.nlink;
+		i->nlink = ovl_is_merged(n) ? 1 : (uint32_t)st.nlink;
 	i->rdev = st.rdev;
 	WRITE_ONCE(i->has_fcaps, READ_ONCE(ovl_real(n)->inode->has_fcaps));
 }
@@ -82,7 +82,6 @@ static struct ovl_node *new_node(struct super *sb, struct dentry *upper, struct 
 	node->key = top->inode;
 	node->upper = upper;
 	node->n = (uint16_t)n;
-	node->merged = dir && (upper ? n > 0 : n > 1);
 	memcpy(node->lower, lower, n * sizeof(lower[0]));
 	if (parent && !upper) {
 		node->parent = parent;

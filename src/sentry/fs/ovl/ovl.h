@@ -11,6 +11,7 @@
  * (RANK_OVL1_* for an overlay over ordinary file systems, RANK_OVL2_* over such an overlay),
  * `copy_lock` between the two. As in Linux nobody else is expected to change the layers meanwhile.
  */
+#include <sys/stat.h>
 #include "sentry/vfs/htab.h"
 #include "sentry/vfs/vfs.h"
 
@@ -24,7 +25,6 @@ struct ovl_node {
 	struct dentry *upper;		/* owned; a: set once by copy-up */
 	struct ovl_node *parent;	/* owned (inode reference); of a node that has no upper: where it goes */
 	bool gone;			/* has no name any more; inode.lock of the directory */
-	bool merged;			/* I: a directory with something below the uppermost */
 	uint16_t n;			/* I */
 	struct dentry *lower[];		/* I; owned; directories: topmost first */
 };
@@ -60,6 +60,11 @@ static inline struct ovl_super *ovl_sb(const struct inode *i)
 static inline struct dentry *ovl_upper(const struct ovl_node *n)
 {
 	return __atomic_load_n(&n->upper, __ATOMIC_ACQUIRE);
+}
+/* A directory with something below the uppermost; a copy-up can make it one. */
+static inline bool ovl_is_merged(const struct ovl_node *n)
+{
+	return S_ISDIR(n->inode.mode) && n->n > (ovl_upper(n) ? 0 : 1);
 }
 /* What gives the attributes. */
 static inline struct dentry *ovl_real(const struct ovl_node *n)
