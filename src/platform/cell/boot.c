@@ -229,7 +229,6 @@ int pl_init(const struct pl_boot *boot)
 	pl.boot = *boot;
 	pl.debug = boot->debug;
 	xstate_init();
-	wait_init();
 	r = tables_init();
 	if (r)
 		return r;

@@ -283,7 +283,7 @@ bool site_middle(struct pl_thr *t);
 void site_hide(uint64_t addr, void *buf, size_t n);
 
 /* wait.c */
-void wait_init(void);
+void wait_init(struct cell_load *load);	/* before a guest thread exists */
 void affinity_reset_locked(struct pl_thr *t);
 uint32_t wait_guest_spin(const struct pl_thr *t);
 /* A cell of ours works for nobody's reply: its core is not one to spin on. */

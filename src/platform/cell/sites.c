@@ -49,6 +49,7 @@ int sites_init(void)
 	st.told = (struct told_page *)(void *)((char *)p + SITES_TOLD);
 	st.told->epoch = 1;
 	vdso_init((char *)p + SITES_VVAR);
+	wait_init((struct cell_load *)(void *)((char *)p + SITES_TABLE + CELL_LOAD - CELL_TABLE));
 	return fd;
 }
 

@@ -19,8 +19,7 @@
 #define CALM_NS		20000000ll	/* then no spinning for so long */
 
 static struct {
-	uint32_t nrun;		/* a: guest threads that want a CPU */
-	uint32_t nspin;		/* a: our threads that spin */
+	struct cell_load *load;	/* a: shared with the cells, which read it */
 	uint32_t ncpus;
 	uint32_t pauses;	/* in SPIN_NS */
 	uint64_t pause_ps;	/* one pause */
@@ -33,7 +32,7 @@ static __thread uint64_t spun;		/* pauses made, by this Sentry thread */
 static __thread int pinned_to = -1;
 static __thread int64_t may_move;	/* then it may be moved to another CPU again */
 
-void wait_init(void)
+void wait_init(struct cell_load *load)
 {
 	uint64_t c0, c1;
 	int64_t t0, t1;
@@ -43,6 +42,8 @@ void wait_init(void)
 	w.ncpus = (uint32_t)CPU_COUNT(&w.all);
 	if (pl.boot.ncpus && pl.boot.ncpus < w.ncpus)
 		w.ncpus = pl.boot.ncpus;
+	w.load = load;
+	load->ncpus = pl.boot.no_spin || w.ncpus < 2 ? 0 : w.ncpus;
 	t0 = h_now();
 	c0 = __builtin_ia32_rdtsc();
 	for (unsigned i = 0; i < 400; i++)
@@ -60,8 +61,7 @@ void wait_init(void)
 
 static bool room(uint32_t more)
 {
-	return __atomic_load_n(&w.nrun, __ATOMIC_RELAXED) +
-		       __atomic_load_n(&w.nspin, __ATOMIC_RELAXED) + more <= w.ncpus;
+	return __atomic_load_n(&w.load->want, __ATOMIC_RELAXED) + more <= w.ncpus;
 }
 
 /* How long the stub may spin for the reply to its next event: not at all on our own CPU. */
@@ -78,13 +78,13 @@ uint32_t wait_guest_spin(const struct pl_thr *t)
 static void wait_active(struct pl_thr *t)
 {
 	if (!__atomic_exchange_n(&t->active, 1, __ATOMIC_RELAXED))
-		__atomic_add_fetch(&w.nrun, 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&w.load->want, 1, __ATOMIC_RELAXED);
 }
 
 void wait_inactive(struct pl_thr *t)
 {
 	if (__atomic_exchange_n(&t->active, 0, __ATOMIC_RELAXED))
-		__atomic_sub_fetch(&w.nrun, 1, __ATOMIC_RELAXED);
+		__atomic_sub_fetch(&w.load->want, 1, __ATOMIC_RELAXED);
 }
 
 static int this_cpu(void)
@@ -163,7 +163,7 @@ static bool spin(struct pl_thr *t)
 	bool hit = false;
 	uint32_t i;
 
-	__atomic_add_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&w.load->want, 1, __ATOMIC_RELAXED);
 	for (i = 0; i < w.pauses << t->patient; i++) {
 		if (__atomic_load_n(&t->c->ev_seq, __ATOMIC_ACQUIRE) != t->ev) {
 			hit = true;
@@ -181,7 +181,7 @@ static bool spin(struct pl_thr *t)
 		}
 		last = now;
 	}
-	__atomic_sub_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&w.load->want, 1, __ATOMIC_RELAXED);
 	spun += i;
 	return hit;
 }
@@ -214,7 +214,7 @@ static bool try_spin(struct pl_thr *t)
 
 void wait_work(int d)
 {
-	__atomic_add_fetch(&w.nrun, (uint32_t)d, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&w.load->want, (uint32_t)d, __ATOMIC_RELAXED);
 }
 
 void wait_word(const uint32_t *word)
@@ -224,10 +224,10 @@ void wait_word(const uint32_t *word)
 		return;
 	uint32_t i;
 
-	__atomic_add_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&w.load->want, 1, __ATOMIC_RELAXED);
 	for (i = 0; i < w.pauses && !__atomic_load_n(word, __ATOMIC_ACQUIRE); i++)
 		__builtin_ia32_pause();
-	__atomic_sub_fetch(&w.nspin, 1, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&w.load->want, 1, __ATOMIC_RELAXED);
 	spun += i;
 }
 

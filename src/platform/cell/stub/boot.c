@@ -158,8 +158,9 @@ static void boot_on_context(struct cell_ctx *c, uint64_t arg)
 	if (SYS(__NR_dup2, 0, CELL_FD_PROC) != CELL_FD_PROC)
 		c->boot_warn |= 1;
 	SYS(__NR_close, 0);
-	if (SYS(__NR_mmap, CELL_TABLE, 0x10000, 1, 0x11, CELL_FD_SITES, SITES_TABLE) != CELL_TABLE ||
-	    SYS(__NR_mmap, CELL_TRAMP, CELL_OURS_END - CELL_TRAMP, 5, 0x11, CELL_FD_SITES,
+	if (SYS(__NR_mmap, CELL_TABLE, 0x10000, 1, 0x11, CELL_FD_SITES, SITES_TABLE) != CELL_TABLE)
+		c->boot_err |= 8;
+	if (SYS(__NR_mmap, CELL_TRAMP, CELL_OURS_END - CELL_TRAMP, 5, 0x11, CELL_FD_SITES,
 		SITES_TRAMP) != CELL_TRAMP)
 		c->boot_warn |= 2;
 	c->vdso = clear_space(vdso, stack_end);

@@ -36,6 +36,9 @@
 #define CELL_GUEST_VDSO_SIZE 0x1000
 #define CELL_VDSO	0x7ff800000000
 
+/* struct cell_load, behind the entries of the jump table. */
+#define CELL_LOAD	(CELL_TABLE + 0xf000)
+
 /* Offsets in the file that the tables of patched sites are mapped from. */
 #define SITES_TABLE	0
 #define SITES_TOLD	(SITES_TABLE + CELL_TOLD - CELL_TABLE)

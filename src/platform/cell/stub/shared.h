@@ -100,6 +100,14 @@ struct cell_ctx {
 	uint64_t until[2];	/* struct timespec: the deadline of a strict thread's futex */
 	struct cell_op ops[CELL_OPS_MAX] __attribute__((aligned(64)));
 };
+
+/* How full the CPUs are, for stubs that wait: one for all cells, which can only read it. */
+struct cell_load {
+	uint32_t want;		/* guest threads that run, and threads that spin */
+	uint32_t ncpus;
+};
+static_assert(TRAMP_MAX * 8 <= CELL_LOAD - CELL_TABLE, "layout.h");
+
 static_assert(sizeof(struct cell_ctx) <= CTX_ALTSTACK, "one page");
 static_assert(offsetof(struct cell_ctx, intr) == C_INTR, "layout.h");
 static_assert(offsetof(struct cell_ctx, fast) == C_FAST, "layout.h");

@@ -98,12 +98,19 @@ static int run_ops(struct cell_ctx *c)
 	return 1;
 }
 
-/* Waits until the reply count is no longer `seen`. */
-static void await_reply(struct cell_ctx *c, uint32_t seen)
+/*
+ * Waits until the reply count is no longer `seen`. To spin needs a CPU that nobody else wants, and
+ * one more for the Sentry's thread if that had to be woken: it would wait for ours.
+ */
+static void await_reply(struct cell_ctx *c, uint32_t seen, uint32_t woke)
 {
+	const struct cell_load *l = (const struct cell_load *)CELL_LOAD;
+
 	for (uint32_t i = 0; i < __atomic_load_n(&c->gspin, __ATOMIC_RELAXED); i++) {
 		if (__atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE) != seen)
 			return;
+		if (__atomic_load_n(&l->want, __ATOMIC_RELAXED) + woke > l->ncpus)
+			break;
 		__builtin_ia32_pause();
 	}
 	while (__atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE) == seen) {
@@ -114,7 +121,8 @@ static void await_reply(struct cell_ctx *c, uint32_t seen)
 	}
 }
 
-static void publish(struct cell_ctx *c, uint32_t kind)
+/* True when the Sentry's thread slept. */
+static uint32_t publish(struct cell_ctx *c, uint32_t kind)
 {
 	uint32_t cpu = 0;
 
@@ -122,8 +130,10 @@ static void publish(struct cell_ctx *c, uint32_t kind)
 	c->cpu = cpu;
 	c->kind = kind;
 	__atomic_store_n(&c->ev_seq, c->ev_seq + 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&c->s_wait, __ATOMIC_SEQ_CST))
-		futex_wake(&c->ev_seq);
+	if (!__atomic_load_n(&c->s_wait, __ATOMIC_SEQ_CST))
+		return 0;
+	futex_wake(&c->ev_seq);
+	return 1;
 }
 
 static inline uint64_t rdfsbase(void)
@@ -155,21 +165,21 @@ static _Noreturn void go_back(struct cell_ctx *c)
  * Serves replies until one leads back to the guest. `seen` is the reply count from before the
  * event was published, so that a reply that is already there is never missed.
  */
-static _Noreturn void serve(struct cell_ctx *c, uint32_t seen)
+static _Noreturn void serve(struct cell_ctx *c, uint32_t seen, uint32_t woke)
 {
 	for (;;) {
-		await_reply(c, seen);
+		await_reply(c, seen, woke);
 		seen = __atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE);
 		if (run_ops(c) && c->act == CACT_RESUME)
 			go_back(c);
-		publish(c, CEV_OPS);
+		woke = publish(c, CEV_OPS);
 	}
 }
 
 /* A new host thread or cell: its reply count starts at 0. It announces nothing. */
 void stub_born(struct cell_ctx *c)
 {
-	serve(c, 0);
+	serve(c, 0, 1);
 }
 
 static void own_signal_state(struct cell_ctx *c)
@@ -189,7 +199,7 @@ static void own_signal_state(struct cell_ctx *c)
 void stub_gated(struct cell_ctx *c)
 {
 	own_signal_state(c);
-	serve(c, 0);
+	serve(c, 0, 1);
 }
 
 /*
@@ -225,7 +235,7 @@ static void read_ahead(struct cell_ctx *c, uint64_t nr, const uint64_t *arg)
 /* A patched call was published: 0 returns ctx->ret to the guest, 1 makes it trap instead. */
 int stub_patched(struct cell_ctx *c)
 {
-	uint32_t seen = __atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE);
+	uint32_t seen = __atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE), woke;
 
 	const uint64_t arg[6] = {c->call.rdi, c->call.rsi, c->call.rdx, c->call.r10, c->call.r8,
 				 c->call.r9};
@@ -237,9 +247,9 @@ int stub_patched(struct cell_ctx *c)
 		c->ret = (uint64_t)answer;
 		return 0;
 	}
-	publish(c, CEV_CALL);
+	woke = publish(c, CEV_CALL);
 	for (;;) {
-		await_reply(c, seen);
+		await_reply(c, seen, woke);
 		seen = __atomic_load_n(&c->rp_seq, __ATOMIC_ACQUIRE);
 		if (run_ops(c)) {
 			uint32_t act = c->act;
@@ -251,7 +261,7 @@ int stub_patched(struct cell_ctx *c)
 			if (act == CACT_RESUME)		/* as another guest thread */
 				go_back(c);
 		}
-		publish(c, CEV_OPS);
+		woke = publish(c, CEV_OPS);
 	}
 }
 
@@ -351,6 +361,5 @@ void stub_signal(int sig, const struct cell_sig *si, struct cell_uc *uc, struct 
 			return;
 		}
 	}
-	publish(c, CEV_SIG);
-	serve(c, seen);
+	serve(c, seen, publish(c, CEV_SIG));
 }
