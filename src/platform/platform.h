@@ -91,6 +91,9 @@ struct pl_boot {
 	/* Called from a platform thread for each thread of a space that died, e.g. of the host's
 	 * OOM killer: its owner may be asleep in a system call. May be NULL. */
 	void (*gone)(pl_thread_t t);
+	/* Called when a thread of ours has spun in vain: a CPU is free for work that can wait. It
+	 * must not block. May be NULL. */
+	void (*idle)(void);
 	bool debug;			/* log every event and order */
 };
 must_check int pl_init(const struct pl_boot *boot);
@@ -177,6 +180,8 @@ bool pl_ops_done(pl_thread_t t);
 /* The call being served is about to sleep: the guest thread's stub stops spinning for its reply.
  * A hint; any number of times. */
 void pl_will_block(pl_thread_t t);
+/* Fewer guest threads and spinning threads than CPUs just now. */
+bool pl_cpu_free(void);
 /* Makes a thread in guest code report PL_EV_INTR soon. If it is stopped, or before its next
  * pl_run, that pl_run returns PL_EV_INTR at once instead of resuming. Never blocks; any thread. */
 void pl_kick(pl_thread_t t);

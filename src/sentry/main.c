@@ -76,7 +76,8 @@ static void start_kernel(void)
 		.cell_hfd = spec.fds.cell, .ncpus = spec.ncpus, .pool_blank = 2,
 		.hardened = spec.flags & BOOT_F_HARDENED, .no_patch = spec.flags & BOOT_F_NO_PATCH,
 		.no_spin = spec.flags & BOOT_F_NO_SPIN,
-		.may_patch = task_may_patch, .gone = task_cell_gone, .debug = spec.flags & BOOT_F_DEBUG,
+		.may_patch = task_may_patch, .gone = task_cell_gone, .idle = space_idle,
+		.debug = spec.flags & BOOT_F_DEBUG,
 	};
 	uint64_t seed;
 	uint64_t file_limit = spec.limits.disk ? spec.limits.disk : spec.limits.memory;

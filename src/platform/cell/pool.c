@@ -28,6 +28,8 @@ int pool_take(struct pl_spc **s, struct pl_thr **t)
 		p = NULL;
 	}
 	mutex_unlock(&pl.lock);
+	if (!p && pl.boot.idle)
+		pl.boot.idle();		/* to empty some for the next */
 	if (!p)
 		return -ENOENT;
 	mutex_lock(&pl.lock);

@@ -64,6 +64,11 @@ static bool room(uint32_t more)
 	return __atomic_load_n(&w.load->want, __ATOMIC_RELAXED) + more <= w.ncpus;
 }
 
+bool pl_cpu_free(void)
+{
+	return room(1);
+}
+
 /* How long the stub may spin for the reply to its next event: not at all on our own CPU. */
 uint32_t wait_guest_spin(const struct pl_thr *t)
 {
@@ -183,6 +188,8 @@ static bool spin(struct pl_thr *t)
 	}
 	__atomic_sub_fetch(&w.load->want, 1, __ATOMIC_RELAXED);
 	spun += i;
+	if (i == w.pauses << t->patient && pl.boot.idle)
+		pl.boot.idle();
 	return hit;
 }
 

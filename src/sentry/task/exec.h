@@ -21,7 +21,6 @@ void task_put_space(struct task *t, struct mm *mm, pl_thread_t pl);
  * a reference of mm. */
 must_check bool space_may_lag(uint64_t bytes);
 void space_end(struct mm *mm, pl_thread_t pl, bool lags);
-void space_retire(struct mm *mm, pl_thread_t pl, uint64_t bytes);	/* beside the caller */
 void vfork_release(struct task *t);
 void task_commit_creds_exec(struct task *t, struct cred *c /* consumed */);
 uint64_t signal_frame_max(void);

@@ -63,7 +63,7 @@ void task_put_space(struct task *t, struct mm *mm, pl_thread_t pl)
 	uint64_t bytes = mm->total_vm;
 
 	if (put_thread(t, mm, pl))
-		space_retire(mm, pl, bytes);
+		space_end(mm, pl, space_may_lag(bytes));
 	else
 		mm_put(mm);
 }

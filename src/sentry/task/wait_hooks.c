@@ -17,8 +17,11 @@ void task_wait_state(struct task *t, bool sleeping)
 {
 	uint32_t s = __atomic_load_n(&t->state, __ATOMIC_RELAXED);
 
-	if (sleeping)
+	if (sleeping) {
 		pl_will_block(t->pl);
+		if (!t->vfork_wait && pl_cpu_free())	/* its child is about to need it */
+			space_idle();
+	}
 	if (sleeping && s == TASK_KERNEL)
 		__atomic_store_n(&t->state, TASK_SLEEPING, __ATOMIC_SEQ_CST);
 	else if (!sleeping && s == TASK_SLEEPING)
