@@ -83,7 +83,11 @@ struct pl_thr {
 	bool told;		/* there may be answers in its context */
 	bool strict;		/* its host thread has the second filter; for ever */
 	struct pl_rseq rseq;	/* what its guest thread has registered, as far as we know */
-	bool rseq_due;		/* a forked child: it is to be registered before the guest runs */
+	bool rseq_due;		/* and the host does not know of yet, */
+	bool rseq_idle;		/* as it slept for a while, */
+	uint32_t rseq_calls;	/* until it has made so many more calls: 0 is now */
+	uint64_t rseq_cpu;	/* CPU time of its cell at its last event */
+	bool rseq_first;	/* its first registration is over */
 	/* L: registrations that its host thread was ordered to make since it surely had none, and
 	 * the last of them: facts. With any, it must not fork, and with two the cell is not reused. */
 	uint32_t rseq_orders;
@@ -310,6 +314,12 @@ void rseq_end(struct pl_thr *t);	/* before its guest thread's memory may go away
 /* The same as calls of a reply, at *n; rseq_ended when they were made. */
 void rseq_ended(struct pl_thr *t);
 void rseq_end_compose(struct pl_thr *t, uint32_t *n);
+/* A forked child has its parent's registration; the host does not know of it. */
+void rseq_inherit(struct pl_thr *child, const struct pl_rseq *parents);
+/* How long a thread may be waited for until its registration must not be put off any longer, NULL
+ * for ever; what to do then; and before each reply. */
+const struct timespec *rseq_timeout(struct pl_thr *t);
+void rseq_timed_out(struct pl_thr *t);
 void rseq_due_compose(struct pl_thr *t, uint32_t *n);
 void rseq_ordered_locked(struct pl_thr *t, const struct pl_order *o);
 

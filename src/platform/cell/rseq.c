@@ -11,6 +11,12 @@
  *	  the one at the gate, behind which no guest code is left to lie;
  *	- a thread that ever registered does not fork: its child would have an area before it is
  *	  introduced (space.c, agent_take). The child registers its own, by an order of its own.
+ *
+ * The order costs two switches, and libc has every thread of every process register, of which many
+ * live for a few calls. So a thread's first registration, and a forked child's, is due only after
+ * DUE_CALLS calls, or a moment of its own time. Until then its area says what it says before a
+ * registration: the CPU is not known (-1). No critical section gets past its comparison then, and
+ * sched_getcpu asks the vDSO.
  */
 #include "platform/cell/cell_int.h"
 
@@ -18,6 +24,10 @@
 #include <linux/rseq.h>
 #include <string.h>
 #include "lib/checked.h"
+
+#define DUE_CALLS 16
+#define DUE_NS 1000000		/* then, if it spent half of it, */
+#define DUE_IDLE_NS 50000000	/* or so much later: a signal may end a timed native wait early */
 
 void rseq_ordered_locked(struct pl_thr *t, const struct pl_order *o)
 {
@@ -41,7 +51,7 @@ static void order(struct pl_thr *t, uint32_t i)
 
 void rseq_end_compose(struct pl_thr *t, uint32_t *n)
 {
-	if (!t->rseq.addr)
+	if (!t->rseq.addr || t->rseq_due)
 		return;
 	call(t, (*n)++, COP_STUB, &t->rseq, RSEQ_FLAG_UNREGISTER);
 }
@@ -50,8 +60,6 @@ void rseq_end(struct pl_thr *t)
 {
 	uint32_t n = 0;
 
-	if (t->rseq_due)		/* never was */
-		t->rseq.addr = 0;
 	rseq_end_compose(t, &n);
 	if (n)
 		(void)!stub_run(t, n);
@@ -61,7 +69,7 @@ void rseq_end(struct pl_thr *t)
 void rseq_ended(struct pl_thr *t)
 {
 	t->rseq.addr = 0;
-	t->rseq_due = false;
+	t->rseq_due = t->rseq_first = false;
 }
 
 void pl_rseq_end(pl_thread_t id)
@@ -72,8 +80,55 @@ void pl_rseq_end(pl_thread_t id)
 		rseq_end(t);
 }
 
+static void rseq_put_off(struct pl_thr *t, const struct pl_rseq *r)
+{
+	t->rseq = *r;
+	t->rseq_due = t->rseq_first = true;
+	t->rseq_calls = DUE_CALLS;
+	t->rseq_idle = false;
+}
+
+void rseq_inherit(struct pl_thr *t, const struct pl_rseq *r)
+{
+	const uint32_t unknown = (uint32_t)RSEQ_CPU_ID_UNINITIALIZED;
+
+	if (!r->addr)
+		return;
+	rseq_put_off(t, r);
+	/* goes out with the first reply; a child that cannot take it ends there */
+	(void)!pl_copy_out(thr_id(t), r->addr + offsetof(struct rseq, cpu_id), &unknown, 4);
+}
+
+const struct timespec *rseq_timeout(struct pl_thr *t)
+{
+	static const struct timespec soon = {0, DUE_NS}, late = {0, DUE_IDLE_NS};
+
+	if (!t->rseq_due || !t->rseq_calls)
+		return NULL;
+	if (!t->rseq_idle)
+		t->rseq_cpu = spc_cpu_raw(t->s);
+	return t->rseq_idle ? &late : &soon;
+}
+
+void rseq_timed_out(struct pl_thr *t)
+{
+	bool busy = spc_cpu_raw(t->s) - t->rseq_cpu > DUE_NS / 2;
+
+	if (!busy && !t->rseq_idle) {
+		t->rseq_idle = true;
+		return;
+	}
+	t->rseq_calls = 0;
+	pl_kick(thr_id(t));
+}
+
 void rseq_due_compose(struct pl_thr *t, uint32_t *n)
 {
+	t->rseq_idle = false;
+	if (t->rseq_calls) {
+		t->rseq_calls--;
+		return;
+	}
 	t->rseq_due = false;
 	call(t, *n, COP_PRIV, &t->rseq, 0);
 	order(t, (*n)++);
@@ -107,6 +162,15 @@ int pl_rseq(pl_thread_t id, uint64_t addr, uint32_t len, uint32_t flags, uint32_
 		return r ? r : -EBUSY;
 	if (!flags && !range_within(addr, max(len, 1u), CELL_MIN, CELL_TOP))
 		return addr % 32 ? -EINVAL : -EFAULT;
+	if (flags && t->rseq_due) {
+		t->rseq.addr = 0;
+		t->rseq_due = false;
+		return 0;
+	}
+	if (!flags && !t->rseq_first && addr % 32 == 0 && len >= 32) {
+		rseq_put_off(t, &want);
+		return 0;
+	}
 	call(t, 0, flags ? COP_STUB : COP_PRIV, &want, flags);
 	if (!flags)
 		order(t, 0);

@@ -199,8 +199,6 @@ static int new_cell(struct pl_thr *parent, const struct l_regs *regs, struct pl_
 	if (regs) {
 		frame_copy(parent, t);
 		t->regs = parent->regs;	/* the child's bases are its parent's */
-		t->rseq = parent->rseq;
-		t->rseq_due = t->rseq.addr != 0;
 	}
 	t->strict = parent->strict;	/* filters are inherited */
 	s->lent_ever = parent->s->lent_ever;
@@ -270,6 +268,7 @@ int pl_space_fork(pl_thread_t parent, const struct l_regs *regs, pl_space_t *spa
 	*space = spc_id(s);
 	*out = thr_id(t);
 	pl_set_regs(*out, regs);
+	rseq_inherit(t, &p->rseq);
 	return 0;
 }
 

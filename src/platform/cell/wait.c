@@ -232,8 +232,11 @@ void wait_word(const uint32_t *word)
 	uint32_t i;
 
 	__atomic_add_fetch(&w.load->want, 1, __ATOMIC_RELAXED);
-	for (i = 0; i < w.pauses && !__atomic_load_n(word, __ATOMIC_ACQUIRE); i++)
+	for (i = 0; i < w.pauses && !__atomic_load_n(word, __ATOMIC_ACQUIRE); i++) {
 		__builtin_ia32_pause();
+		if (i % 64 == 63)
+			h_sched_yield();	/* the notary may have been woken on this CPU */
+	}
 	__atomic_sub_fetch(&w.load->want, 1, __ATOMIC_RELAXED);
 	spun += i;
 }
@@ -316,8 +319,12 @@ int stub_wait(struct pl_thr *t, bool stopped)
 
 		if (timed && !ticks)
 			cpu = spc_cpu_raw(t->s);
-		if (sleep_once(t, timed ? &tick : NULL) != -ETIMEDOUT)
+		if (sleep_once(t, timed ? &tick : rseq_timeout(t)) != -ETIMEDOUT)
 			continue;
+		if (!timed) {
+			rseq_timed_out(t);
+			continue;
+		}
 		if (++ticks >= PL_STOP_TICKS || stop_used_up(t, cpu) || all_killed(t->s)) {
 			log_line(all_killed(t->s) ? LOG_DEBUG : LOG_WARN,
 				 "cell: a guest thread did not stop: killed");
