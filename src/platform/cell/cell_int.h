@@ -75,7 +75,6 @@ struct pl_thr {
 
 	uint32_t rp, ev;	/* replies given, events seen */
 	uint32_t active;	/* a: counted as one that wants a CPU */
-	uint32_t busy_calls;	/* since it last slept */
 	bool blocked_last;	/* its last call slept: its stub need not spin for the reply */
 	uint32_t spin_fails, spin_skip, denied;
 	bool affine;		/* L: its host thread was confined to some CPUs */

@@ -525,6 +525,7 @@ bool pl_leave_words(pl_thread_t id, uint64_t head, uint64_t tid)
 	rseq_end_compose(t, &n);
 	if (tid)
 		set_op(t, n++, COP_ZERO, 0, tid, 0, 4);
+	t->blocked_last = true;		/* its stub has nothing to wait for after this */
 	if (stub_run(t, n) != (int)n)
 		return false;
 	rseq_ended(t);

@@ -642,7 +642,6 @@ void pl_will_block(pl_thread_t id)
 
 	if (t) {
 		t->blocked_last = true;
-		t->busy_calls = 0;
 		wait_inactive(t);
 		t->pre_len = 0;		/* memory may change while it sleeps */
 		WRITE_ONCE(t->c->gspin, 0);

@@ -15,7 +15,6 @@
 #define MOVE_NS		20000000ll	/* between moves: each costs as much as a wake-up saved */
 #define PIN_AFTER	16		/* sleeps in a row: moving to another CPU is not cheap */
 #define STOP_CPU_NS	900000000ull
-#define BUSY_CALLS	16u
 #define CALM_NS		20000000ll	/* then no spinning for so long */
 
 static struct {
@@ -77,9 +76,8 @@ uint32_t wait_guest_spin(const struct pl_thr *t)
 	return w.pauses;
 }
 
-/* A guest thread counts while it runs. One that has not slept for some calls counts while it is
- * served, too: with as many of them as CPUs there is none to spin on, whichever half of each pair
- * is at work just now. One that sleeps often is about to leave its CPU to us. */
+/* A guest thread counts until it sleeps, also while it is served: it and its Sentry thread take
+ * turns, and with as many such pairs as CPUs there is none to spin on. */
 static void wait_active(struct pl_thr *t)
 {
 	if (!__atomic_exchange_n(&t->active, 1, __ATOMIC_RELAXED))
@@ -332,8 +330,6 @@ int stub_wait(struct pl_thr *t, bool stopped)
 			ticks = 1;
 		}
 	}
-	if (!stopped && t->busy_calls++ < BUSY_CALLS)
-		wait_inactive(t);
 	t->ev = ev;
 	return is_dead(t) ? -ESRCH : 0;
 }

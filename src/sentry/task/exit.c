@@ -406,6 +406,7 @@ void task_do_exit(struct task *t)
 	bool last, ends, lags;
 
 	task_get(t);
+	task_wake_owed();
 	ptrace_event_exit(t);
 	mutex_lock(&p->sighand->lock);
 	t->exiting = true;

@@ -266,6 +266,33 @@ static void copy_failed(struct task *t, bool frame)
 		pl_set_result(t->pl, -EFAULT);
 }
 
+/* --- Sentry threads: kept for the next task when one ends ---------------------------------- */
+
+#define WORKERS_IDLE_MAX 32
+
+struct worker {
+	uint32_t word;			/* 1: task is set */
+	struct task *task;
+	struct worker *next;
+};
+
+/* What this thread owes a wake-up: its task's child runs already, and its own guest goes first. */
+static __thread struct worker *owed;
+
+static struct mutex workers_lock = MUTEX_INIT(RANK_PLATFORM);
+static struct worker *workers_idle;
+static unsigned workers_idle_n;
+
+void task_wake_owed(void)
+{
+	struct worker *w = steal(owed);
+
+	if (!w)
+		return;
+	__atomic_store_n(&w->word, 1, __ATOMIC_RELEASE);
+	(void)h_futex_wake(&w->word, 1);
+}
+
 /* Enters the guest if there is no work; returns what came out. */
 static void run_once(struct task *t)
 {
@@ -290,6 +317,10 @@ static void run_once(struct task *t)
 	dirty = t->regs_dirty;
 	t->prestarted = false;
 	t->regs_dirty = t->regs_valid = t->in_syscall = false;
+	if (owed) {
+		pl_start(t->pl);
+		task_wake_owed();
+	}
 	rc = pl_run(t->pl, &ev);
 	__atomic_store_n(&t->sys_spun, pl_spun(), __ATOMIC_RELAXED);
 	if (!rc && ev.kind == PL_EV_COPYFAIL) {
@@ -361,20 +392,6 @@ void task_exit_self(struct task *t, int32_t code)
 	t->keep_result = true;
 }
 
-/* --- Sentry threads: kept for the next task when one ends ---------------------------------- */
-
-#define WORKERS_IDLE_MAX 32
-
-struct worker {
-	uint32_t word;			/* 1: task is set */
-	struct task *task;
-	struct worker *next;
-};
-
-static struct mutex workers_lock = MUTEX_INIT(RANK_PLATFORM);
-static struct worker *workers_idle;
-static unsigned workers_idle_n;
-
 static bool worker_park(struct worker *w)
 {
 	bool kept;
@@ -420,8 +437,10 @@ int task_start(struct task *t)
 	if (w) {
 		task_prestart(t);
 		w->task = t;
-		__atomic_store_n(&w->word, 1, __ATOMIC_RELEASE);
-		(void)h_futex_wake(&w->word, 1);
+		task_wake_owed();
+		owed = w;
+		if (!current)
+			task_wake_owed();
 		return 0;
 	}
 	if (h_thread_spawn(worker_main, t, 0)) {

@@ -28,6 +28,8 @@ void task_take_actions(struct task *t);
  * Sentry thread is to be woken, or an old space to be left. Nothing of it may be touched then but by
  * task_main. Does nothing when there is work. */
 void task_prestart(struct task *t);
+/* Of this Sentry thread: a child task that runs is given its own now, not after the next reply. */
+void task_wake_owed(void);
 
 /* exit.c */
 void task_do_exit(struct task *t);		/* runs everything up to zombie or gone */

@@ -18,6 +18,7 @@ void task_wait_state(struct task *t, bool sleeping)
 	uint32_t s = __atomic_load_n(&t->state, __ATOMIC_RELAXED);
 
 	if (sleeping) {
+		task_wake_owed();
 		pl_will_block(t->pl);
 		if (!t->vfork_wait && pl_cpu_free())	/* its child is about to need it */
 			space_idle();
