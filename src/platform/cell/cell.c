@@ -178,6 +178,38 @@ void thr_free(struct pl_thr *t)
 	mutex_unlock(&pl.lock);
 }
 
+/*
+ * To clear a few pages costs less than to give them back: that interrupts all CPUs that have them
+ * mapped. What is more than a thread uses goes.
+ */
+int ctx_clear(const struct pl_spc *s, size_t from, size_t to)
+{
+	int64_t at = (int64_t)from, end;
+	size_t n, kept = 0;
+	int r = 0;
+
+	if (from == to)
+		return 0;
+	if (s->ctx_hfd < 0)
+		return h_madvise(s->ctx_map + from, to - from, MADV_REMOVE);
+	while (!r) {
+		at = h_lseek(s->ctx_hfd, at, SEEK_DATA);
+		if (at == -ENXIO || at >= (int64_t)to)
+			break;
+		end = at < 0 ? at : h_lseek(s->ctx_hfd, at, SEEK_HOLE);
+		if (end < 0)
+			return (int)end;
+		n = (size_t)(min(end, (int64_t)to) - at);
+		kept += n;
+		if (kept <= CELL_CTX_SIZE)
+			memset(s->ctx_map + at, 0, n);
+		else
+			r = h_madvise(s->ctx_map + at, n, MADV_REMOVE);
+		at = end;
+	}
+	return r;
+}
+
 static bool spare_take(struct pl_spc *s)
 {
 	bool got;
@@ -193,8 +225,7 @@ static bool spare_take(struct pl_spc *s)
 	return got;
 }
 
-/* The space's process is gone: nobody else can reach its memory. The pages that a first thread
- * needs at once are cleared in place, the others go (I5). */
+/* The space's process is gone: nobody else can reach its memory. (I5). */
 static bool spare_leave(struct pl_spc *s)
 {
 	bool left;
@@ -203,9 +234,8 @@ static bool spare_leave(struct pl_spc *s)
 	pl.nkept--;
 	left = pl.nspare < PL_SPARE_MAX;
 	mutex_unlock(&pl.lock);
-	if (!left || h_madvise(s->ctx_map + CTX_BOUNCE, CELL_CTX_SPAN - CTX_BOUNCE, MADV_REMOVE))
+	if (!left || ctx_clear(s, 0, CELL_CTX_SPAN))
 		return false;
-	memset(s->ctx_map, 0, CTX_BOUNCE);
 	mutex_lock(&pl.lock);
 	left = pl.nspare < PL_SPARE_MAX;
 	if (left) {

@@ -143,7 +143,6 @@ struct pl_spc {
 	} hits[64];		/* a: traps of late, by address; a count lost does no harm */
 	uint32_t nhost;		/* L: host threads, counted by the notary: a fact, not a claim */
 	uint32_t nparked;	/* L */
-	bool lent_ever;		/* L: files were lent to it or inherited since it was empty */
 	uint32_t pool_next;	/* L: index + 1 */
 	uint64_t slot_map[CELL_CTX_MAX / 64];	/* L */
 	uint64_t lent_map[LENT_WORDS];	/* L: bit n = descriptor CELL_FD_LENT + n */
@@ -212,6 +211,8 @@ void thr_state_locked(struct pl_thr *t, enum thr_state state);
 void thr_renew_locked(struct pl_thr *t);
 must_check int spc_new(struct pl_spc **out);	/* with a context memfd, mapped */
 void spc_free(struct pl_spc *s);
+/* Clears a part of its contexts, which nobody writes meanwhile. */
+must_check int ctx_clear(const struct pl_spc *s, size_t from, size_t to);
 void tid_add_locked(struct pl_thr *t, int htid);
 void tid_del_locked(struct pl_thr *t);
 struct pl_thr *tid_find_locked(int htid);

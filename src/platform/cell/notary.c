@@ -181,10 +181,8 @@ static int judge(const struct seccomp_notif *n)
 	if (t && t->order_next < t->norders && same_call(&t->orders[t->order_next], &n->data)) {
 		o = t->orders[t->order_next++];
 		r = 0;
-		if (o.lent) {
+		if (o.lent)
 			__atomic_store_n(&t->busy, 1, __ATOMIC_RELAXED);
-			t->s->lent_ever = true;
-		}
 		note_fact(t, &o);
 	} else if (t && t->order_next && same_call(&t->orders[t->order_next - 1], &n->data)) {
 		/* a restarted call (R3): it was not carried out, its maker orders anew */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Blank spaces. A space whose last guest thread has ended goes through the gate: its only host
- * thread (the notary has counted them) closes what files it has and unmaps all that the guest
- * owned, and both calls are notified. When the second goes on, nothing of the old guest is left.
+ * thread (the notary has counted them) unmaps all that the guest owned, which is notified. When that
+ * goes on, nothing of the old guest is left, and our own code closes the files that were lent to it.
  */
 #include "platform/cell/cell_int.h"
 
@@ -85,16 +85,12 @@ static struct pl_thr *only_thread(struct pl_spc *s)
  */
 static void wipe(struct pl_spc *s, struct pl_thr *t)
 {
-	char *c = (char *)t->c, *end = s->ctx_map + CELL_CTX_SPAN;
-	int r = 0;
+	size_t at = (size_t)((char *)t->c - s->ctx_map);
+	char *c = (char *)t->c;
 
-	if (c > s->ctx_map)
-		r = h_madvise(s->ctx_map, (size_t)(c - s->ctx_map), MADV_REMOVE);
-	if (!r)
-		r = h_madvise(c + CTX_ALTSTACK, 0x1000, MADV_REMOVE);
-	if (!r)
-		r = h_madvise(c + CTX_BOUNCE, (size_t)(end - c) - CTX_BOUNCE, MADV_REMOVE);
-	BUG_ON(r);
+	BUG_ON(ctx_clear(s, 0, at));
+	BUG_ON(ctx_clear(s, at + CTX_ALTSTACK, at + CTX_ALTSTACK + 0x1000));
+	BUG_ON(ctx_clear(s, at + CTX_BOUNCE, CELL_CTX_SPAN));
 	memset(c + 0x3000, 0, 0x1000);
 	memset(&t->c->kind, 0, offsetof(struct cell_ctx, rp_seq) - offsetof(struct cell_ctx, kind));
 	memset(&t->c->s_wait, 0, CTX_ALTSTACK - offsetof(struct cell_ctx, s_wait));
@@ -102,8 +98,6 @@ static void wipe(struct pl_spc *s, struct pl_thr *t)
 
 static bool run_gate(struct pl_thr *t)
 {
-	struct pl_order cl = {.ip = IP_PRIV, .nr = SYS_close_range, .nargs = 3, .hfd = -1,
-			      .a = {CELL_FD_PROC + 1, UINT32_MAX, 0}};
 	struct pl_order gate = {.ip = IP_GATE, .nr = SYS_munmap, .nargs = 3, .hfd = -1,
 				.a = {CELL_MIN, CELL_TOP - CELL_MIN, t->c_addr}};
 	uint32_t n = 0;
@@ -116,16 +110,12 @@ static bool run_gate(struct pl_thr *t)
 	}
 	rseq_end_compose(t, &n);
 	rseq_ended(t);
-	if (t->s->lent_ever) {
-		order_add(t, &cl);
-		set_op(t, n++, COP_PRIV, SYS_close_range, cl.a[0], cl.a[1], 0);
-	}
 	order_add(t, &gate);
 	set_op(t, n, COP_GATE, SYS_munmap, 0, 0, 0);
 	memcpy(op_slot(t, n++)->a, gate.a, sizeof(gate.a));
 	(void)puts_compose(t);
 	stub_post(t, CACT_WAIT, n);
-	if (orders_await(t, t->s->lent_ever ? 2 : 1))
+	if (orders_await(t, 1))
 		return false;
 	orders_end(t);
 	return true;
@@ -149,7 +139,6 @@ bool pool_recycle(struct pl_spc *s, bool wait_gone)
 		return false;
 	mutex_lock(&pl.lock);
 	s->gen++;
-	s->lent_ever = false;
 	memset(s->lent_map, 0, sizeof(s->lent_map));
 	memset(s->hits, 0, sizeof(s->hits));
 	s->cpu_base = spc_cpu_raw(s);

@@ -201,7 +201,6 @@ static int new_cell(struct pl_thr *parent, const struct l_regs *regs, struct pl_
 		t->regs = parent->regs;	/* the child's bases are its parent's */
 	}
 	t->strict = parent->strict;	/* filters are inherited */
-	s->lent_ever = parent->s->lent_ever;
 	s->mono_ns = parent->s->mono_ns;
 	s->boot_ns = parent->s->boot_ns;
 	s->own_vdso = parent->s->own_vdso;

@@ -2,8 +2,8 @@
 /*
  * Spaces whose last thread has left. To empty one takes a CPU for some 100 us and several wake-ups of
  * its cell, and mostly nobody has to wait for that: the undertaker does it for the small ones, when a
- * CPU seems to have nothing better to do, and after a moment in any case. A process with much memory is not dead before its memory is (R17), and no more
- * than a few may lag behind.
+ * CPU seems to have nothing better to do. A process with much memory is not dead before its memory
+ * is (R17), and no more than a few may lag behind.
  */
 #include "host/event.h"
 #include "host/thread.h"
@@ -14,7 +14,6 @@
 #define BIG_MEMORY (16ull << 20)
 #define LAG_MAX 8
 #define LAG_MANY 4		/* then it does not wait for a better moment */
-#define LAG_NS 3000000
 
 struct retired {
 	struct mm *mm;
@@ -25,8 +24,7 @@ static struct mutex lock = MUTEX_INIT(RANK_PLATFORM);
 static struct retired queue[LAG_MAX];
 static unsigned queued, lagging;
 static bool started;
-/* a: futexes: something is queued; it is to be seen to now. */
-static uint32_t some, hurry;
+static uint32_t now;		/* a: a futex: what is queued is to be seen to */
 
 /* True when the space may be emptied later; space_end must follow. */
 bool space_may_lag(uint64_t bytes)
@@ -61,36 +59,34 @@ static bool take(struct retired *r)
 	got = queued > 0;
 	if (got)
 		*r = queue[--queued];
-	else
-		__atomic_store_n(&some, 0, __ATOMIC_SEQ_CST);
 	mutex_unlock(&lock);
 	return got;
 }
 
 static void undertaker_main(void *arg)
 {
-	const struct timespec moment = {0, LAG_NS};
 	struct retired r;
 
 	(void)arg;
 	for (;;) {
-		while (!__atomic_load_n(&some, __ATOMIC_SEQ_CST))
-			(void)h_futex_wait(&some, 0, NULL);
-		if (!__atomic_load_n(&hurry, __ATOMIC_ACQUIRE))
-			(void)h_futex_wait(&hurry, 0, &moment);
-		__atomic_store_n(&hurry, 0, __ATOMIC_RELEASE);
+		while (!__atomic_exchange_n(&now, 0, __ATOMIC_ACQ_REL))
+			(void)h_futex_wait(&now, 0, NULL);
 		while (take(&r))
 			empty(r.mm, r.pl, true);
 	}
 }
 
+bool space_lags(void)
+{
+	return __atomic_load_n(&queued, __ATOMIC_RELAXED) > 0;
+}
+
 /* pl_boot.idle */
 void space_idle(void)
 {
-	if (!__atomic_load_n(&some, __ATOMIC_RELAXED) ||
-	    __atomic_exchange_n(&hurry, 1, __ATOMIC_ACQ_REL))
+	if (!space_lags() || __atomic_exchange_n(&now, 1, __ATOMIC_ACQ_REL))
 		return;
-	(void)h_futex_wake(&hurry, 1);
+	(void)h_futex_wake(&now, 1);
 }
 
 void space_end(struct mm *mm, pl_thread_t pl, bool lags)
@@ -108,8 +104,6 @@ void space_end(struct mm *mm, pl_thread_t pl, bool lags)
 	queue[queued++] = (struct retired){mm, pl};	/* space_may_lag has counted it */
 	many = queued >= LAG_MANY;
 	mutex_unlock(&lock);
-	if (!__atomic_exchange_n(&some, 1, __ATOMIC_SEQ_CST))
-		(void)h_futex_wake(&some, 1);
 	if (many)
 		space_idle();
 }

@@ -408,6 +408,19 @@ static bool worker_park(struct worker *w)
 	return kept;
 }
 
+/* The space of the task that ended is emptied at the latest when nobody else's end has come to it. */
+static void worker_wait(struct worker *w)
+{
+	static const struct timespec moment = {0, 3000000};
+	bool lags = space_lags();
+
+	while (!__atomic_load_n(&w->word, __ATOMIC_ACQUIRE))
+		if (h_futex_wait(&w->word, 0, lags ? &moment : NULL) == -ETIMEDOUT) {
+			space_idle();
+			lags = false;
+		}
+}
+
 static void worker_main(void *arg)
 {
 	struct worker w = {.task = arg};
@@ -416,8 +429,7 @@ static void worker_main(void *arg)
 		task_main(w.task);
 		if (!worker_park(&w))
 			return;
-		while (!__atomic_load_n(&w.word, __ATOMIC_ACQUIRE))
-			(void)h_futex_wait(&w.word, 0, NULL);
+		worker_wait(&w);
 	} while (true);
 }
 

@@ -356,8 +356,9 @@ void signal_set_action(struct process *p, int sig, const struct l_sigaction *act
 /* Hooks of struct pl_boot, cells.c. task_no_fast: no system call is answered without the kernel. */
 int task_may_patch(pl_thread_t pl, uint64_t page);
 void task_cell_gone(pl_thread_t pl);
-/* pl_boot.idle: spaces that ended are emptied now (retire.c). */
+/* pl_boot.idle: spaces that ended are emptied now (retire.c). Are there any? */
 void space_idle(void);
+bool space_lags(void);
 extern bool task_no_fast;
 /* The task that this Sentry thread serves; NULL in the notary, the timer thread and at boot. */
 extern _Thread_local struct task *current;

@@ -256,9 +256,17 @@ after_gate:
 	cld
 	rep stosq
 	lea 0x3000(%rdx), %rsp		/* below FRESH_UC of frame.c */
+	mov %rdx, %rbx
+	mov $(CELL_FD_PROC + 1), %edi	/* nor a file of its */
+	mov $-1, %esi
+	xor %edx, %edx
+	mov $436, %eax			/* close_range */
+	call SITE(IP_STUB)
+	test %rax, %rax
+	jnz stub_die
+	mov %rbx, %rdx
 	test %r10, %r10
 	jz 1f
-	mov %rdx, %rbx
 	mov %r10, %rdi
 	mov %r8, %rsi
 	mov $1, %edx			/* RSEQ_FLAG_UNREGISTER */

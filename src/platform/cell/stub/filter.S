@@ -9,7 +9,7 @@
  *	ip_sigret	rt_sigreturn
  *	ip_stub		futex WAIT and WAKE on contexts; sigaltstack, rt_sigprocmask that only set;
  *			close of a lent descriptor; the thread's CPU clock into a context;
- *			rseq that only unregisters
+ *			rseq that only unregisters; close_range of all lent ones
  *	ip_anon		private anonymous fixed mmap, munmap, mprotect, madvise below TOP
  *	ip_pds		prctl(PR_SET_PDEATHSIG, SIGKILL)
  *	ip_mad		madvise(contexts, MADV_DONTFORK)
@@ -150,7 +150,14 @@ f_stub:
 	jeq 3, f_close
 	jeq 228, f_clock
 	jeq 334, f_rseq
-	ret_ TRAP
+	jne 436, f_trap3
+	ld ARG(0)			/* close_range of all that may be lent */
+	jne CELL_FD_PROC+1, f_trap3
+	ld ARG(1)
+	jne 0xffffffff, f_trap3
+	ld ARG(2)
+	jne 0, f_trap3
+	ret_ ALLOW
 f_rseq:	ld ARG(2)
 	jne 1, f_trap3			/* RSEQ_FLAG_UNREGISTER */
 	ret_ ALLOW
@@ -244,7 +251,6 @@ f_priv:
 	jeq 334, f_notify		/* rseq */
 	jeq 27, f_notify		/* mincore */
 	jeq 302, f_notify		/* prlimit64 */
-	jeq 436, f_notify		/* close_range */
 	jeq 3, f_notify			/* close */
 	jeq 257, f_open
 	jeq 46, f_notify		/* sendmsg */
