@@ -105,6 +105,7 @@ class CellRule:
                 14: lambda: args[2] == 0,
                 3: lambda: self.at['CELL_FD_LENT'] <= args[0] < self.at['CELL_FD_LENT_END'],
                 334: lambda: args[2] & 0xffffffff == 1,
+                436: lambda: [a & 0xffffffff for a in args[:3]] == [self.at['CELL_FD_PROC'] + 1, 0xffffffff, 0],
                 228: lambda: args[0] & 0xffffffff == 3 and self.context(args[1]),
                 }.get(nr, lambda: False)()
 
@@ -134,7 +135,7 @@ class CellRule:
             return args[:3] == [1, 0, self.at['CELL_STRICT']]
         if nr == 27:
             return in_guest and self.context(args[2])
-        return nr in (3, 46, 60, 231, 324, 436)
+        return nr in (3, 46, 60, 231, 324)
 
     def allows(self, nr, args, ip):
         if self.anywhere(nr, args):

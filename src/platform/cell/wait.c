@@ -206,6 +206,8 @@ static bool try_spin(struct pl_thr *t)
 	}
 	t->denied = 0;
 	pin(-1);
+	if ((int)(READ_ONCE(t->c->cpu) & 0xfff) == this_cpu())
+		return false;	/* its stub waits for this CPU */
 	if (spin(t)) {
 		t->spin_fails = 0;
 		return true;
