@@ -83,9 +83,9 @@ struct pl_thr {
 	bool strict;		/* its host thread has the second filter; for ever */
 	struct pl_rseq rseq;	/* what its guest thread has registered, as far as we know */
 	bool rseq_due;		/* and the host does not know of yet, */
-	bool rseq_idle;		/* as it slept for a while, */
 	uint32_t rseq_calls;	/* until it has made so many more calls: 0 is now */
-	uint64_t rseq_cpu;	/* CPU time of its cell at its last event */
+	uint32_t rseq_looks;	/* how often its CPU time was looked at since the last event, */
+	uint64_t rseq_cpu;	/* and what it was then */
 	bool rseq_first;	/* its first registration is over */
 	/* L: registrations that its host thread was ordered to make since it surely had none, and
 	 * the last of them: facts. With any, it must not fork, and with two the cell is not reused. */
@@ -316,10 +316,11 @@ void rseq_ended(struct pl_thr *t);
 void rseq_end_compose(struct pl_thr *t, uint32_t *n);
 /* A forked child has its parent's registration; the host does not know of it. */
 void rseq_inherit(struct pl_thr *child, const struct pl_rseq *parents);
-/* How long a thread may be waited for until its registration must not be put off any longer, NULL
- * for ever; what to do then; and before each reply. */
-const struct timespec *rseq_timeout(struct pl_thr *t);
+/* A thread whose registration is due: how long it is waited for before rseq_timed_out looks at it;
+ * false: for ever. Another thread comes to its process. Before each reply. */
+must_check bool rseq_timeout(struct pl_thr *t, struct timespec *ts);
 void rseq_timed_out(struct pl_thr *t);
+void rseq_not_alone(struct pl_thr *t);
 void rseq_due_compose(struct pl_thr *t, uint32_t *n);
 void rseq_ordered_locked(struct pl_thr *t, const struct pl_order *o);
 

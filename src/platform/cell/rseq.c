@@ -12,11 +12,11 @@
  *	- a thread that ever registered does not fork: its child would have an area before it is
  *	  introduced (space.c, agent_take). The child registers its own, by an order of its own.
  *
- * The order costs two switches, and libc has every thread of every process register, of which many
- * live for a few calls. So a thread's first registration, and a forked child's, is due only after
- * DUE_CALLS calls, or a moment of its own time. Until then its area says what it says before a
- * registration: the CPU is not known (-1). No critical section gets past its comparison then, and
- * sched_getcpu asks the vDSO.
+ * The order costs two switches, and libc has every process register, of which many live for a few
+ * calls. So the first registration of a process with one thread, and a forked child's, is due only
+ * after DUE_CALLS calls, a moment of its own CPU time, or with a second thread. Until then the
+ * area says what it says before a registration: the CPU is not known (-1). No critical section gets
+ * past its comparison then, and sched_getcpu asks the vDSO.
  */
 #include "platform/cell/cell_int.h"
 
@@ -26,8 +26,8 @@
 #include "lib/checked.h"
 
 #define DUE_CALLS 16
-#define DUE_NS 1000000		/* then, if it spent half of it, */
-#define DUE_IDLE_NS 50000000	/* or so much later: a signal may end a timed native wait early */
+#define DUE_NS 500000
+#define DUE_LOOKS 10		/* after 1 ms, 2 ms and so on: then it sleeps */
 
 void rseq_ordered_locked(struct pl_thr *t, const struct pl_order *o)
 {
@@ -85,7 +85,7 @@ static void rseq_put_off(struct pl_thr *t, const struct pl_rseq *r)
 	t->rseq = *r;
 	t->rseq_due = t->rseq_first = true;
 	t->rseq_calls = DUE_CALLS;
-	t->rseq_idle = false;
+	t->rseq_looks = 0;
 }
 
 void rseq_inherit(struct pl_thr *t, const struct pl_rseq *r)
@@ -99,32 +99,33 @@ void rseq_inherit(struct pl_thr *t, const struct pl_rseq *r)
 	(void)!pl_copy_out(thr_id(t), r->addr + offsetof(struct rseq, cpu_id), &unknown, 4);
 }
 
-const struct timespec *rseq_timeout(struct pl_thr *t)
+bool rseq_timeout(struct pl_thr *t, struct timespec *ts)
 {
-	static const struct timespec soon = {0, DUE_NS}, late = {0, DUE_IDLE_NS};
-
-	if (!t->rseq_due || !t->rseq_calls)
-		return NULL;
-	if (!t->rseq_idle)
+	if (!t->rseq_due || !t->rseq_calls || t->rseq_looks == DUE_LOOKS)
+		return false;
+	if (!t->rseq_looks)
 		t->rseq_cpu = spc_cpu_raw(t->s);
-	return t->rseq_idle ? &late : &soon;
+	*ts = (struct timespec){0, 1000000 << t->rseq_looks};
+	return true;
 }
 
 void rseq_timed_out(struct pl_thr *t)
 {
-	bool busy = spc_cpu_raw(t->s) - t->rseq_cpu > DUE_NS / 2;
-
-	if (!busy && !t->rseq_idle) {
-		t->rseq_idle = true;
+	t->rseq_looks++;
+	if (spc_cpu_raw(t->s) - t->rseq_cpu < DUE_NS)
 		return;
-	}
 	t->rseq_calls = 0;
 	pl_kick(thr_id(t));
 }
 
+void rseq_not_alone(struct pl_thr *t)
+{
+	t->rseq_calls = 0;
+}
+
 void rseq_due_compose(struct pl_thr *t, uint32_t *n)
 {
-	t->rseq_idle = false;
+	t->rseq_looks = 0;
 	if (t->rseq_calls) {
 		t->rseq_calls--;
 		return;
@@ -167,7 +168,7 @@ int pl_rseq(pl_thread_t id, uint64_t addr, uint32_t len, uint32_t flags, uint32_
 		t->rseq_due = false;
 		return 0;
 	}
-	if (!flags && !t->rseq_first && addr % 32 == 0 && len >= 32) {
+	if (!flags && !t->rseq_first && t->s->nhost == 1 && addr % 32 == 0 && len >= 32) {
 		rseq_put_off(t, &want);
 		return 0;
 	}

@@ -358,6 +358,7 @@ int pl_thread_create(pl_thread_t parent, const struct l_regs *regs, pl_thread_t 
 
 	if (!p || pl_full_state(parent))
 		return -ESRCH;
+	rseq_not_alone(p);
 	t = take_parked(p);
 	if (t) {
 		thr_begin(p, t, regs);

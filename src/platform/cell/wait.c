@@ -319,7 +319,10 @@ int stub_wait(struct pl_thr *t, bool stopped)
 
 		if (timed && !ticks)
 			cpu = spc_cpu_raw(t->s);
-		if (sleep_once(t, timed ? &tick : rseq_timeout(t)) != -ETIMEDOUT)
+		struct timespec due;
+		bool looks = !timed && rseq_timeout(t, &due);
+
+		if (sleep_once(t, timed ? &tick : looks ? &due : NULL) != -ETIMEDOUT)
 			continue;
 		if (!timed) {
 			rseq_timed_out(t);
