@@ -221,6 +221,7 @@ static void ns_event(struct mnt_ns *ns)
 /* Hangs m below parent at d; both referenced by the tree from now on. */
 void mount_link_locked(struct mount *m, struct mount *parent, struct dentry *d)
 {
+	told_change_begin();
 	m->parent = parent;
 	m->mountpoint = dentry_get(d);
 	list_add_tail(&parent->children, &m->siblings);
@@ -231,6 +232,7 @@ void mount_link_locked(struct mount *m, struct mount *parent, struct dentry *d)
 	mutex_lock(dcache_lock);
 	d->flags |= D_MOUNTED;
 	mutex_unlock(dcache_lock);
+	told_change_end();
 }
 
 /* m, which hangs on something, hangs at d of parent from now on. Somebody else holds what it leaves. */
@@ -270,12 +272,14 @@ struct dentry *mount_unlink_locked(struct mount *m)
 {
 	struct dentry *d = steal(m->mountpoint);
 
+	told_change_begin();
 	list_del(&m->hash_link);
 	list_del(&m->place_link);
 	list_del(&m->siblings);
 	m->parent = NULL;
 	if (d)
 		clear_mounted_locked(d);
+	told_change_end();
 	return d;
 }
 
@@ -349,16 +353,14 @@ void mount_detach_locked(struct mount *m, struct list *dead)
 
 void mount_tree_detach_locked(struct mount *root, struct list *dead)
 {
-	told_change_begin();
 	for (;;) {
 		struct mount *m = root;
 		while (!list_empty(&m->children))
 			m = list_first(&m->children, struct mount, siblings);
 		mount_detach_locked(m, dead);
 		if (m == root)
-			break;
+			return;
 	}
-	told_change_end();
 }
 
 void mounts_free(struct list *dead)
