@@ -83,7 +83,8 @@ static void start_kernel(void)
 	uint64_t file_limit = spec.limits.disk ? spec.limits.disk : spec.limits.memory;
 
 	STEP("kernel heap", kheap_init(spec.kheap_addr, KHEAP_RESERVE));
-	STEP("accounting", charge_init(spec.limits.memory, file_limit));
+	/* A quarter is for guests' memory and what is not counted: a host that runs out ends us as well. */
+	STEP("accounting", charge_init(spec.limits.memory - spec.limits.memory / 4, file_limit));
 	STEP("host descriptors", hh_init(gofer_evict));
 	STEP("machine facts", host_facts_set(spec.mem_total, spec.ncpus, spec.cpuinfo));
 	STEP("sysctl", sysctl_init());

@@ -166,6 +166,29 @@ def test_memory_limit(brig, more):
     assert "memory limit" in p.stderr
 
 
+FILL_PIPES = """
+import fcntl, os
+for i in range(900):
+    r, w = os.pipe2(os.O_NONBLOCK)
+    try:
+        fcntl.fcntl(w, 1031, 1 << 20)
+        while os.write(w, b"x" * 65536) > 0:
+            pass
+    except BlockingIOError:
+        pass
+    except OSError as e:
+        print(e)
+        break
+"""
+
+
+def test_memory_limit_of_kernel_objects(brig):
+    """What the sandbox's kernel holds for a guest does not end the sandbox."""
+    p = do(brig, "-m", "128m", "--", "sh", "-c", "python3 -c \"$1\"; echo alive", "sh", FILL_PIPES)
+    assert p.returncode == 0 and "alive" in p.stdout, p.stderr
+    assert "Cannot allocate memory" in p.stdout and "memory limit" in p.stderr
+
+
 def test_strace(brig, project):
     do(brig, f"--strace={project}/trace", "true")
     text = (project / "trace").read_text()
