@@ -176,6 +176,8 @@ static int fork_by(struct pl_thr *parent, struct pl_spc *s, struct pl_thr *child
 	if (r)
 		return r;
 	child->strict = agent->strict;
+	/* the agent's bases are those of whoever had it last, not the parent's */
+	child->fs_dirty = child->gs_dirty = true;
 	r = fork_cell(agent, s, child);
 	agent_give(agent);
 	return r;

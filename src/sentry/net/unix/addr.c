@@ -110,6 +110,18 @@ static int bind_abstract(struct sock *s, struct unix_addr *a)
 	return r;
 }
 
+/* Nothing can be made under this last part of a path, whatever it names: "", ".", "..", "x/". */
+static int no_new_name(struct task *t, const char *name)
+{
+	struct path p;
+	int r = path_lookup(t, AT_FDCWD, name, 0, &p);
+
+	if (r)
+		return r;
+	path_put(&p);
+	return -EEXIST;
+}
+
 /* Consumes a. The node is made first, as in Linux, and removed when the socket has a name already. */
 static int bind_path(struct sock *s, struct task *t, struct unix_addr *a)
 {
@@ -123,7 +135,10 @@ static int bind_path(struct sock *s, struct task *t, struct unix_addr *a)
 	if (r == 0) {
 		uint32_t mode = S_IFSOCK | (0777 & ~acl_umask(parent.dentry->inode, t->fs->umask));
 
-		r = trailing ? -ENOENT : vfs_mknod_at(&parent, last, len, mode, 0, t->cred, &node);
+		bool dots = len <= 2 && !__builtin_memcmp(last, "..", len);
+
+		r = dots || trailing ? no_new_name(t, a->name)
+				     : vfs_mknod_at(&parent, last, len, mode, 0, t->cred, &node);
 		path_put(&parent);
 	}
 	if (r) {
