@@ -114,7 +114,7 @@ static void lock_tree(struct mount *top)
 {
 	for (struct mount *m = top; m; m = mount_next(m, top)) {
 		m->lock_flags = (m->flags & LOCKABLE) | MS_NOATIME;
-		m->locked = m != top;
+		m->locked = true;
 	}
 }
 

@@ -2,7 +2,6 @@
 /* rename (fs/namei.c do_renameat2, vfs_rename). */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -219,8 +218,6 @@ int vfs_rename(struct task *t, int odirfd, const char *oname, int ndirfd, const 
 		return -EINVAL;
 	if ((flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) && (flags & RENAME_EXCHANGE))
 		return -EINVAL;
-	if ((flags & RENAME_WHITEOUT) && t && !task_capable(t, CAP_MKNOD))
-		return -EPERM;
 	r = kmalloc(sizeof(*r));	/* two walks: too much for the stack */
 	if (!r)
 		return -ENOMEM;
