@@ -15,6 +15,7 @@
 #define MOVE_NS		20000000ll	/* between moves: each costs as much as a wake-up saved */
 #define PIN_AFTER	16		/* sleeps in a row: moving to another CPU is not cheap */
 #define STOP_CPU_NS	900000000ull
+#define APART_AFTER	8		/* calls on one CPU, beside a free one */
 #define CALM_NS		20000000ll	/* then no spinning for so long */
 
 static struct {
@@ -28,7 +29,9 @@ static struct {
 } w;
 
 static __thread uint64_t spun;		/* pauses made, by this Sentry thread */
+#define OFF (-2)		/* pinned_to is OFF - n: to all CPUs but n */
 static __thread int pinned_to = -1;
+static __thread uint32_t together;	/* calls in a row that found it on its guest's CPU */
 static __thread int64_t may_move;	/* then it may be moved to another CPU again */
 
 void wait_init(struct cell_load *load)
@@ -124,6 +127,25 @@ static void pin(int cpu)
 	pinned_to = cpu;
 }
 
+/*
+ * Leaves the CPU of its guest thread, for as long as that stays there. The host's scheduler, which finds
+ * the CPUs busy with our spinning, wakes everybody where he slept: on one CPU, beside one that is free.
+ */
+static bool stay_off(int cpu)
+{
+	cpu_set_t set = w.all;
+
+	if (cpu >= CPU_SETSIZE || h_now() < may_move)
+		return false;
+	together = 0;
+	may_move = h_now() + MOVE_NS;
+	CPU_CLR(cpu, &set);
+	if (!CPU_COUNT(&set) || h_sched_setaffinity(0, sizeof(set), &set) < 0)
+		return false;
+	pinned_to = OFF - cpu;
+	return true;
+}
+
 void pl_host_cpus(void *mask, size_t n)
 {
 	__builtin_memset(mask, 0, n);
@@ -193,6 +215,8 @@ static bool spin(struct pl_thr *t)
 
 static bool try_spin(struct pl_thr *t)
 {
+	int cpu;
+
 	if (pl.boot.no_spin || w.ncpus < 2 || !room(1))
 		return false;
 	if (t->spin_skip) {
@@ -205,9 +229,13 @@ static bool try_spin(struct pl_thr *t)
 		__atomic_store_n(&w.calm_until, 0, __ATOMIC_RELAXED);
 	}
 	t->denied = 0;
-	pin(-1);
-	if ((int)(READ_ONCE(t->c->cpu) & 0xfff) == this_cpu())
-		return false;	/* its stub waits for this CPU */
+	if (pinned_to >= 0)
+		pin(-1);
+	cpu = (int)(READ_ONCE(t->c->cpu) & 0xfff);
+	if (cpu != this_cpu())
+		together = 0;
+	else if (++together <= APART_AFTER || !stay_off(cpu))
+		return false;		/* its stub waits for this CPU */
 	if (spin(t)) {
 		t->spin_fails = 0;
 		return true;

@@ -3,7 +3,7 @@
 /*
  * The address space of a cell. Included by C and assembly, on both sides.
  *
- *	0x60000-0x6ffff		jump table of patched sites, then the page of told.h; read-only
+ *	0x60000-0x6ffff		jump table of patched sites, the pages of cell_load and told.h; read-only
  *	0x70000-0x7ffff		the stub: text of the cell program, no data
  *	0x80000-0xaffff		trampolines of patched sites, read and execute
  *	0x100000 - TOP		the guest
@@ -17,6 +17,7 @@
  * GUARD and CTX_BASE have zero low words: it compares high words only.
  */
 #define CELL_TABLE	0x60000
+#define CELL_LOAD	0x6e000		/* struct cell_load */
 #define CELL_TOLD	0x6f000
 #define CELL_STUB_BASE	0x70000
 #define CELL_STUB_END	0x80000
@@ -35,9 +36,6 @@
 #define CELL_GUEST_VDSO	0x7ff700001000
 #define CELL_GUEST_VDSO_SIZE 0x1000
 #define CELL_VDSO	0x7ff800000000
-
-/* struct cell_load, behind the entries of the jump table. */
-#define CELL_LOAD	(CELL_TABLE + 0xf000)
 
 /* Offsets in the file that the tables of patched sites are mapped from. */
 #define SITES_TABLE	0
