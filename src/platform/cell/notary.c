@@ -197,6 +197,14 @@ static int judge(const struct seccomp_notif *n)
 	return r;
 }
 
+/* No process has the filter any more, and none ever will. */
+static bool all_gone(void)
+{
+	struct pollfd p = {.fd = pl.listener, .events = POLLIN};
+
+	return h_poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
+}
+
 void notary_main(void *arg)
 {
 	union {
@@ -211,8 +219,10 @@ void notary_main(void *arg)
 	for (;;) {
 		memset(&u, 0, sizeof(u));
 		r = h_ioctl(pl.listener, SECCOMP_IOCTL_NOTIF_RECV, H_ARG(&u.n));
-		if (r == -EINTR || r == -ENOENT)
+		if (r == -EINTR || (r == -ENOENT && !all_gone()))
 			continue;
+		if (r == -ENOENT)
+			break;
 		if (r < 0) {
 			log_error("notary: receive failed: %d", r);
 			break;
