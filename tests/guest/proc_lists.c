@@ -105,6 +105,18 @@ static void *sleeper(void *arg)
 	return read(*(int *)arg, &(char){0}, 1) < 0 ? arg : NULL;
 }
 
+/* What is of the process is not below a thread's directory; that has no end otherwise. */
+static void of_threads(void)
+{
+	static const char *const names[] = {"task", "timers", "map_files", "mountstats", "coredump_filter",
+					    "timerslack_ns", "timens_offsets", "status", "fd", "maps"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char path[100];
+		snprintf(path, sizeof(path), "/proc/self/task/%d/%s", getpid(), names[i]);
+		printf("%s %d\n", names[i], access(path, F_OK));
+	}
+}
+
 int main(void)
 {
 	struct stat st;
@@ -112,6 +124,7 @@ int main(void)
 	maps();
 	ipc();
 	net();
+	of_threads();
 	closefrom(3);
 	CHECK(pipe(p) == 0);
 	stat("/proc/self/fd", &st);

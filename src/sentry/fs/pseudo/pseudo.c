@@ -202,7 +202,7 @@ static int pseudo_lookup(struct inode *dir, const char *name, size_t len, struct
 
 	for (unsigned k = 0; k < t->n; k++) {
 		size_t n = pseudo_child(base, pi->prefix, t->e[k].path, &child, &leaf);
-		if (n != len || memcmp(child, name, len))
+		if (n != len || memcmp(child, name, len) || (t->e[k].whole && pi->thread))
 			continue;
 		uint16_t prefix = (uint16_t)((size_t)(child - t->e[k].path) + n);
 		err = pseudo_new(dir->sb, pi->table, k, prefix, pseudo_child_mode(&t->e[k], leaf),
@@ -259,7 +259,7 @@ static int pseudo_iterate(struct file *f, struct dir_emit *e)
 		const char *child, *before;
 		bool leaf, leaf2, dup = false;
 		size_t n = pseudo_child(base, pi->prefix, t->e[k].path, &child, &leaf);
-		if (!n)
+		if (!n || (t->e[k].whole && pi->thread))
 			continue;
 		for (unsigned j = 0; j < k && !leaf && !dup; j++)	/* a directory once */
 			dup = pseudo_child(base, pi->prefix, t->e[j].path, &before, &leaf2) == n &&

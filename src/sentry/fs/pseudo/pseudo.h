@@ -47,6 +47,7 @@ struct pseudo_entry {
 	const char *path;		/* below the table's root, no leading slash */
 	uint32_t mode;			/* with type; 0: S_IFREG | 0444 */
 	uint16_t fops;			/* enum file_ops_id for files with ops of their own */
+	bool whole;			/* of a process, not of one thread of it */
 	uint64_t arg;
 	int (*show)(const struct pseudo_ctx *c, struct buf *b);
 	int64_t (*store)(const struct pseudo_ctx *c, char *text, size_t n);
