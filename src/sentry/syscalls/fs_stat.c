@@ -10,10 +10,13 @@
 #include <sys/sysmacros.h>
 #include "sentry/core/kheap.h"
 #include "sentry/syscalls/fs_util.h"
+#include "sentry/vfs/statmount.h"
 
 #define S_IFMT_ 0170000u
 #define IS(m, t) (((m) & S_IFMT_) == (t))
 #define ST_VALID 0x20
+
+#define STATX_MNT_ID_UNIQUE_BIT 0x4000u	/* newer than libc's header */
 
 static void to_l_stat(const struct kstat *k, struct l_stat *s)
 {
@@ -113,6 +116,11 @@ static void to_statx(const struct kstat *k, const struct path *p, uint32_t want,
 	x->stx_dev_major = major(k->dev);
 	x->stx_dev_minor = minor(k->dev);
 	x->stx_mnt_id = k->mnt_id;
+	if (want & STATX_MNT_ID_UNIQUE_BIT) {
+		x->stx_mnt_id += MNT_UNIQUE_BASE;
+		x->stx_mask |= STATX_MNT_ID_UNIQUE_BIT;
+		x->stx_mask &= ~(uint32_t)STATX_MNT_ID;
+	}
 }
 
 int64_t sys_statx(struct task *t, const struct sysargs *a)

@@ -68,6 +68,9 @@ bool mount_is_busy_locked(struct mount *m, uint32_t refs);
 /* m's tree, and what corresponds to it at the receivers, leaves. */
 void mount_umount_locked(struct mount *m, struct list *dead);
 
+/* --- mountinfo.c --- */
+const struct peer_group *mount_dominating_locked(const struct mount *m, const struct peer_group *g);
+
 /* --- mountops.c --- */
 #ifndef MS_NOSYMFOLLOW
 #define MS_NOSYMFOLLOW 256

@@ -36,7 +36,7 @@ static void mount_options(const struct mount *m, struct buf *b)
 }
 
 /* The nearest master with a member in the same namespace. */
-static const struct peer_group *dominating(const struct mount *m, const struct peer_group *g)
+const struct peer_group *mount_dominating_locked(const struct mount *m, const struct peer_group *g)
 {
 	struct mount *p;
 
@@ -52,7 +52,7 @@ static const struct peer_group *dominating(const struct mount *m, const struct p
 static void show_propagation(const struct mount *m, struct buf *b)
 {
 	mutex_lock(mount_lock);
-	const struct peer_group *g = mount_master(m), *dom = g ? dominating(m, g) : NULL;
+	const struct peer_group *g = mount_master(m), *dom = g ? mount_dominating_locked(m, g) : NULL;
 	if (m->peers)
 		buf_fmt(b, " shared:%u", m->peers->id);
 	if (g)
