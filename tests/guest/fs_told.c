@@ -149,6 +149,53 @@ static void rights(void)
 	CHECK(waitpid(p, NULL, 0) == p);
 }
 
+#define MANY 12
+
+static pthread_barrier_t all;
+static int wrong_rights;
+
+/* Threads after each other in the same place: what one of root's was told is not another's to use. */
+static void *root_thread(void *arg)
+{
+	char b[16];
+
+	for (int i = 0; i < TIMES; i++)
+		if (readlink("/p/t/r", b, sizeof(b)) != -1 || errno != EINVAL)
+			__atomic_add_fetch(&wrong_rights, 1, __ATOMIC_RELAXED);
+	pthread_barrier_wait(&all);
+	return NULL;
+}
+
+static void *user_thread(void *arg)
+{
+	char b[16];
+
+	pthread_barrier_wait(&all);
+	if (syscall(SYS_setresuid, 1, 1, 1))	/* this thread alone */
+		return NULL;
+	for (int i = 0; i < TIMES; i++) {
+		(void)!readlink("/usr/bin", b, sizeof(b));
+		if (readlink("/d/f", b, sizeof(b)) != -1 || errno != EINVAL ||
+		    readlink("/p/t/r", b, sizeof(b)) != -1 || errno != EACCES)
+			__atomic_add_fetch(&wrong_rights, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void rights_of_threads(void)
+{
+	pthread_t t[MANY];
+
+	pthread_barrier_init(&all, NULL, MANY);
+	for (int round = 0; round < 4; round++) {
+		for (int i = 0; i < MANY; i++)
+			pthread_create(&t[i], NULL, round & 1 ? user_thread : root_thread, NULL);
+		for (int i = 0; i < MANY; i++)
+			pthread_join(t[i], NULL);
+	}
+	printf("wrong rights: %d\n", wrong_rights);
+}
+
 static void *chroot_thread(void *arg)
 {
 	CHECK(!chroot("/new"));
@@ -293,6 +340,7 @@ int main(void)
 	names();
 	parents();
 	rights();
+	rights_of_threads();
 	threads();
 	interrupted();
 	arguments();

@@ -399,6 +399,8 @@ static void park(struct pl_thr *t)
 		t->frame = t->fp_off = 0;
 	t->patched = t->stepping = t->hidden = false;
 	t->full = true;
+	t->fast = false;
+	told_forget(t);
 	WRITE_ONCE(t->c->fast, 0);
 	WRITE_ONCE(t->c->sig_default, 0);
 	WRITE_ONCE(t->c->sig_set, 0);

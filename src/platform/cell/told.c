@@ -11,8 +11,6 @@ static struct cell_told *place(struct pl_thr *t, uint32_t hash, uint32_t which)
 
 void told_forget(struct pl_thr *t)
 {
-	if (t->told)
-		memset((char *)t->c + CTX_TOLD, 0, CTX_TOLD_SIZE);
 	t->told = false;
 	WRITE_ONCE(t->c->told, 0);
 }
@@ -27,6 +25,8 @@ void pl_tell_path(pl_thread_t id, const char *path, size_t len, int err, uint64_
 		return;
 	for (size_t i = 0; i < len; i++)
 		hash = cell_hash_add(hash, (uint8_t)path[i]);
+	if (!t->told)		/* what others were told, in the same context (I5) */
+		memset((char *)t->c + CTX_TOLD, 0, CTX_TOLD_SIZE);
 	/* the second place, unless the first is free: what is asked most comes back soon */
 	e = place(t, hash, 0);
 	if (READ_ONCE(e->epoch) == epoch && READ_ONCE(e->hash) != hash)

@@ -106,7 +106,7 @@ struct cell_load {
 	uint32_t want;		/* guest threads that run, and threads that spin */
 	uint32_t ncpus;
 };
-static_assert(TRAMP_MAX * 8 <= CELL_LOAD - CELL_TABLE, "layout.h");
+static_assert(TRAMP_MAX * 8 <= CELL_LOAD - CELL_TABLE && CELL_LOAD + 0x1000 <= CELL_TOLD, "layout.h");
 
 static_assert(sizeof(struct cell_ctx) <= CTX_ALTSTACK, "one page");
 static_assert(offsetof(struct cell_ctx, intr) == C_INTR, "layout.h");
