@@ -8,6 +8,7 @@
 #include "sentry/fs/ovl/ovl.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/sys/sys.h"
+#include "sentry/task/ns.h"
 #include "sentry/task/task.h"
 #include "sentry/tty/tty.h"
 #include "sentry/vfs/mount.h"
@@ -24,7 +25,11 @@ static int type_proc(struct task *t, const char *source, unsigned flags, const c
 
 static int type_sysfs(struct task *t, const char *source, unsigned flags, const char *data, struct super **out)
 {
-	(void)t, (void)source, (void)flags, (void)data;
+	const struct user_ns *owner = t->ns->net->user_ns;
+
+	(void)source, (void)flags, (void)data;
+	if (owner && !cred_ns_capable(t->cred, owner, CAP_SYS_ADMIN))
+		return -EPERM;
 	return sysfs_create(out);
 }
 
