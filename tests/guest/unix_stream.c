@@ -32,6 +32,24 @@ static void show_name(int fd, bool peer)
 	printf("%d len %u %s%s\n", r, len, a.sun_path[0] ? "" : "@", len > 2 ? a.sun_path + !a.sun_path[0] : "");
 }
 
+/* Last parts of a path under which nothing can be made. */
+static void odd_names(void)
+{
+	static const char *const names[] = {"/", "//", ".", "..", "/../", "/tmp/", "/tmp/..", "none/", "./none/x"};
+
+	mkdir("there", 0700);
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct sockaddr_un a;
+		int s = socket(AF_UNIX, SOCK_STREAM, 0);
+		socklen_t len = name(&a, names[i], false);
+
+		printf("%s: ", names[i]);
+		SHOW(bind(s, (void *)&a, len));
+		close(s);
+	}
+	rmdir("there");
+}
+
 static void connections(bool abstract)
 {
 	struct sockaddr_un a;
@@ -176,6 +194,7 @@ static void options(void)
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
+	odd_names();
 	connections(false);
 	connections(true);
 	data();

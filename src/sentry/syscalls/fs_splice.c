@@ -230,6 +230,7 @@ static bool no_splice(const struct file *f)
 	case FOPS_seccomp:
 	case FOPS_inotify:
 	case FOPS_mqueue:
+	case FOPS_mount_ctx:
 		return true;
 	default:
 		return S_ISDIR(f->inode->mode);
