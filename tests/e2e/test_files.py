@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Host files through the Gofer: what the host does beside it, odd objects, a Gofer that lies."""
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -126,3 +127,34 @@ def test_who_hears_of_a_change_sees_it(brig, project, tmp_path_factory, way):
                 f.write("!")
         assert p.stdout.read(1) == (b"1" if n % 2 else b"0"), (way, n)
     assert p.wait(timeout=60) == 0
+
+
+DELETE = """
+import os
+import pathlib
+for i in range(3):
+    f = os.open('/v/big', os.O_CREAT | os.O_RDWR)
+    os.write(f, b'x' * (2 << 20))
+    os.unlink('/v/big')
+    os.close(f)
+f = os.open('/v/next', os.O_CREAT | os.O_RDWR)
+os.write(f, b'x' * (2 << 20))
+os.rename('/v/next', '/v/last')
+print('deleted', flush=True)
+input()
+"""
+
+
+def test_deleted_files_give_their_space_back(brig, project):
+    (project / "v").mkdir()
+    p = subprocess.Popen([brig, "do", "-v", f"{project}/v:/v:rw", "--", "python3", "-c", DELETE], cwd=project,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert p.stdout.readline() == "deleted\n"
+    time.sleep(0.3)
+    held = []
+    for child in subprocess.run(["pgrep", "-P", str(p.pid)], capture_output=True, text=True,
+                                check=False).stdout.split():
+        for fd in pathlib.Path(f"/proc/{child}/fd").iterdir():
+            held += [t for t in [os.readlink(fd)] if t.endswith("(deleted)") and str(project) in t]
+    p.communicate("\n", timeout=30)
+    assert p.returncode == 0 and not held

@@ -65,13 +65,13 @@ static struct gchan *take_channel(void)
 	return ch;
 }
 
-static void send_forgets(struct gchan *ch)
+static void send_forgets(struct gchan *ch, uint32_t at_least)
 {
 	uint64_t ids[FORGET_FLUSH];
 	struct wire_w w = WIRE_W(ch->out, sizeof(ch->out));
 	uint32_t n;
 
-	if (READ_ONCE(forgets.n) < FORGET_FLUSH)
+	if (READ_ONCE(forgets.n) < at_least)
 		return;
 	mutex_lock(&forgets.lock);
 	n = min(forgets.n, FORGET_FLUSH);
@@ -87,28 +87,30 @@ static void send_forgets(struct gchan *ch)
 		ch->broken = true;
 }
 
-/* Not with a channel locked: a full queue is emptied over one. */
-void gofer_forget(uint64_t h)
+/* Not with a channel locked: a full queue is emptied over one. The last one in is the first out. */
+void gofer_forget(uint64_t h, bool now)
 {
-	for (;;) {
+	bool added;
+
+	do {
 		mutex_lock(&forgets.lock);
-		bool full = forgets.n == FORGET_QUEUE;
-		if (!full)
+		added = forgets.n < FORGET_QUEUE;
+		if (added)
 			forgets.h[forgets.n++] = h;
 		mutex_unlock(&forgets.lock);
-		if (!full)
+		if (added && !now)
 			return;
 		struct gchan *ch = take_channel();
-		send_forgets(ch);
+		send_forgets(ch, 1);
 		mutex_unlock(&ch->lock);
-	}
+	} while (!added);
 }
 
 void gcall_begin(struct gcall *c, enum gofer_op op)
 {
 	struct gchan *ch = take_channel();
 
-	send_forgets(ch);
+	send_forgets(ch, FORGET_FLUSH);
 	c->chan = ch;
 	c->seq = ++ch->seq;
 	c->nfds = c->taken = 0;
@@ -185,7 +187,7 @@ void gcall_end(struct gcall *c)
 	mutex_unlock(&c->chan->lock);
 	told_news();
 	for (unsigned i = 0; i < c->nforget; i++)
-		gofer_forget(c->forget[i]);
+		gofer_forget(c->forget[i], false);
 	for (unsigned i = 0; i < c->nput; i++)
 		inode_put(c->put[i]);
 }

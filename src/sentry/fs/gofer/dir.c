@@ -271,6 +271,8 @@ static int remove_name(struct inode *dir, const char *name, size_t len, struct i
 	int rc = gcall_send(&c);
 	if (!rc)
 		(void)changed(&c, dir);
+	if (!rc && victim)
+		WRITE_ONCE(to_gofer(victim)->unnamed, true);
 	gcall_end(&c);
 	return rc;
 }
@@ -310,6 +312,8 @@ static int gofer_rename(struct inode *odir, const char *oname, size_t olen, stru
 	int rc = gcall_send(&c);
 	if (!rc)
 		(void)changed(&c, ndir);
+	if (!rc && victim)
+		WRITE_ONCE(to_gofer(victim)->unnamed, true);
 	gcall_end(&c);
 	return rc;
 }

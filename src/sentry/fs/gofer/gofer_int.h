@@ -41,7 +41,8 @@ void gcall_end(struct gcall *c);
 void gcall_forget(struct gcall *c, uint64_t h);
 void gcall_put(struct gcall *c, struct inode *i);
 /* The Gofer may drop this handle; sent with later requests. */
-void gofer_forget(uint64_t h);
+/* now: not with some others, later; what the Gofer holds keeps space. */
+void gofer_forget(uint64_t h, bool now);
 
 /* --- inode.c ----------------------------------------------------------------------------------- */
 
@@ -70,6 +71,7 @@ struct gofer_inode {
 	hh_t attr;			/* O_PATH; HH_NONE when given up. Changed with attr_users frozen */
 	uint32_t attr_users;		/* a; ATTR_FROZEN while it is being changed */
 	bool recent;			/* used since the evictor last looked */
+	bool unnamed;			/* a: a name of it was removed by us */
 	bool system;			/* root's, others may not write it, on a root that we only read */
 	uint64_t look;			/* a: what its stamp was when it was last looked at; believe.c */
 	uint32_t believed;		/* a: place in the list of believe.c, + 1 */

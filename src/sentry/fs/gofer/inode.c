@@ -228,6 +228,8 @@ int gofer_node(struct gcall *c, struct super *sb, struct inode **out)
 	return 0;
 }
 
+#define BIG_FILE (64u << 10)	/* whose space is wanted back at once when it is deleted */
+
 void gofer_destroy(struct inode *i)
 {
 	struct gofer_inode *g = to_gofer(i);
@@ -241,7 +243,7 @@ void gofer_destroy(struct inode *i)
 	hh_close(g->attr);
 	believe_gone(g);
 	prefetch_drop(g);
-	gofer_forget(g->h);
+	gofer_forget(g->h, READ_ONCE(g->unnamed) && i->size >= BIG_FILE);
 	kfree(g->target);
 	kc_free(&gofer_inode_cache, g);
 }
