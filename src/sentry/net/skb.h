@@ -29,6 +29,7 @@ struct scm {
 /* What control messages of IP say of a datagram: as received, or asked for by the sender. */
 struct ip_info {
 	bool valid, has_src, has_ttl, has_tos;
+	uint8_t err;			/* of the error queue: the datagram to dst came back with it */
 	uint8_t tos;
 	int16_t ttl;
 	uint16_t dst_port;	/* host order */

@@ -27,6 +27,7 @@ int inet_init(struct sock *s)
 	list_init(&is->port_link);
 	list_init(&is->pending);
 	list_init(&is->pending_link);
+	list_init(&is->errq);
 	is->sock = s;
 	inet_opts_init(is);
 	if (s->family == AF_INET)

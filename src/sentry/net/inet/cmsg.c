@@ -2,6 +2,8 @@
 /* Control messages of IP (ip(7), ipv6(7)): where a datagram was sent to, its TTL and TOS; and from
  * which address an answer shall come. */
 #include <errno.h>
+#include <time.h>	/* errqueue.h needs it */
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <string.h>
 #include "sentry/net/inet/inet.h"
@@ -146,10 +148,35 @@ static int out_v6(struct sock *s, const struct ip_info *ip, struct cmsg_out *o)
 	return r;
 }
 
+/* IP_RECVERR: what the ICMP message said, and who sent it: the destination itself. */
+static int out_err(const struct ip_info *ip, struct cmsg_out *o)
+{
+	bool v4 = inet_bytes_v4(ip->dst);
+	struct {
+		struct sock_extended_err e;
+		union {
+			struct sockaddr_in v4;
+			struct sockaddr_in6 v6;
+		} from;
+	} x = {.e = {.ee_errno = ip->err, .ee_origin = v4 ? SO_EE_ORIGIN_ICMP : SO_EE_ORIGIN_ICMP6,
+		     .ee_type = v4 ? 3 : 1, .ee_code = v4 ? 3 : 4}};
+
+	if (v4) {
+		x.from.v4.sin_family = AF_INET;
+		memcpy(&x.from.v4.sin_addr, ip->dst + 12, 4);
+		return scm_put_one(o, IPPROTO_IP, IP_RECVERR, &x, sizeof(x.e) + sizeof(x.from.v4));
+	}
+	x.from.v6.sin6_family = AF_INET6;
+	memcpy(&x.from.v6.sin6_addr, ip->dst, 16);
+	return scm_put_one(o, IPPROTO_IPV6, IPV6_RECVERR, &x, sizeof(x.e) + sizeof(x.from.v6));
+}
+
 int inet_cmsg_out(struct sock *s, const struct ip_info *ip, struct cmsg_out *o)
 {
 	int r = 0;
 
+	if (ip->err)
+		return out_err(ip, o);
 	if (!ip->valid || s->type != SOCK_DGRAM)
 		return 0;
 	if (s->family == AF_INET6)

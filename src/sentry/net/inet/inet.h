@@ -19,6 +19,8 @@ struct inet_sock {
 	bool bound_addr, bound_port;	/* local address and port were given by bind */
 	bool urgent;			/* sock.lock: urgent_byte has come and was not read */
 	uint8_t urgent_byte;
+	struct list errq;		/* sock.lock; struct skb.link: what came back, for MSG_ERRQUEUE */
+	uint32_t errq_len;
 	struct list port_link;		/* net's lock */
 	struct sock *sock;		/* I: borrowed */
 	struct list pending;		/* listener's lock: sockets whose connect waits for room */

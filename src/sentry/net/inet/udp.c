@@ -140,6 +140,63 @@ static void note_ip(const struct sock *s, struct skb *b, const struct sockmsg *m
 							    v4 ? IP_TOS : IPV6_TCLASS);
 }
 
+#define ERRQ_MAX 32u
+#define QUOTED_V4 548u		/* of a datagram in an ICMP message */
+#define QUOTED_V6 1232u
+
+/* Nobody listens there: the port unreachable message that comes back. Consumes b. */
+static void came_back(struct sock *s, struct skb *b, const struct inet_addr *to, bool connected)
+{
+	bool v4 = inet_is_v4(to), queued = false;
+	bool asked = inet_opt_value(s, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR);
+
+	if (asked) {
+		b->from_len = (uint8_t)inet_format(s, to, b->from);
+		b->len = min(b->len, v4 ? QUOTED_V4 : QUOTED_V6);
+		b->ip.err = ECONNREFUSED;
+		mutex_lock(&s->lock);
+		queued = s->inet->errq_len < ERRQ_MAX;
+		if (queued) {
+			list_add_tail(&s->inet->errq, &b->link);
+			s->inet->errq_len++;
+		}
+		mutex_unlock(&s->lock);
+	}
+	if (!queued)
+		skb_put(b);
+	if (connected || asked)
+		sock_set_err(s, ECONNREFUSED);
+}
+
+/* The oldest of the error queue; with the last one the pending error is gone. */
+static int64_t recv_error(struct sock *s, struct uio *u, struct sockmsg *m)
+{
+	struct skb *b;
+	uint32_t n;
+	int64_t r;
+
+	mutex_lock(&s->lock);
+	b = list_first(&s->inet->errq, struct skb, link);
+	if (b) {
+		list_del(&b->link);
+		if (!--s->inet->errq_len)
+			s->err = 0;
+	}
+	mutex_unlock(&s->lock);
+	if (!b)
+		return -EAGAIN;
+	n = (uint32_t)min((uint64_t)b->len, u->left);
+	r = n ? uio_put(u, b->data, n) : 0;
+	if (m) {
+		memcpy(m->name, b->from, b->from_len);
+		m->name_len = b->from_len;
+		m->ip = b->ip;
+		m->flags |= MSG_ERRQUEUE | (n < b->len ? MSG_TRUNC : 0);
+	}
+	skb_put(b);
+	return r;
+}
+
 static int64_t udp_send(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
 {
 	struct inet_addr to, from;
@@ -180,17 +237,17 @@ static int64_t udp_send(struct sock *s, struct uio *u, struct sockmsg *m, int fl
 		deliver(d, b, &from);
 		sock_put(d);
 	} else {
-		skb_put(b);
-		if (connected)		/* the port unreachable message that comes back */
-			sock_set_err(s, ECONNREFUSED);
+		came_back(s, b, &to, connected);
 	}
 	return (int64_t)n;
 }
 
 static int64_t udp_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
 {
-	if (flags & (MSG_OOB | MSG_ERRQUEUE))
-		return flags & MSG_ERRQUEUE ? -EAGAIN : -EOPNOTSUPP;
+	if (flags & MSG_ERRQUEUE)
+		return recv_error(s, u, m);
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
 	return packet_recv(s, u, m, flags);
 }
 
@@ -208,6 +265,8 @@ static int udp_shutdown(struct sock *s, int how)
 
 static void udp_release(struct sock *s)
 {
+	struct list all = LIST_INIT(all);
+
 	if (!s->inet)
 		return;
 	mutex_lock(&s->lock);
@@ -215,11 +274,17 @@ static void udp_release(struct sock *s)
 	mutex_unlock(&s->lock);
 	inet_unbind(s);
 	rxq_purge(s);
+	mutex_lock(&s->lock);
+	list_splice_tail(&all, &s->inet->errq);
+	mutex_unlock(&s->lock);
+	skb_list_free(&all);
 }
 
 static uint32_t udp_poll(struct sock *s)
 {
-	return stream_poll(s);
+	uint32_t mask = stream_poll(s);
+
+	return READ_ONCE(s->inet->errq_len) ? mask | EPOLLERR : mask;
 }
 
 static int64_t udp_ioctl(struct sock *s, struct task *t, uint32_t cmd, uint64_t arg)
