@@ -88,14 +88,20 @@ static int empty_result(struct sock *s)
 	return READ_ONCE(s->shut) & SHUT_IN ? 0 : -EAGAIN;
 }
 
-static bool has_input(struct sock *s)
+/* Something behind the first `skip` bytes of the queue (an empty message counts), or an end. */
+static bool has_input(struct sock *s, uint64_t skip)
 {
+	struct skb *b;
+	uint64_t n = 0;
 	bool yes;
 
 	mutex_lock(&s->lock);
-	yes = !list_empty(&s->rxq) || s->err || (s->shut & SHUT_IN);
+	yes = (!skip && !list_empty(&s->rxq)) || s->err || (s->shut & SHUT_IN);
+	if (skip && !yes)
+		list_for_each(b, &s->rxq, link)
+			n += b->len - b->off;
 	mutex_unlock(&s->lock);
-	return yes;
+	return yes || n > skip;
 }
 
 static uint64_t rxq_bytes(struct sock *s)
@@ -233,11 +239,24 @@ static void keep_name(struct sockmsg *m, const struct skb *b)
 	m->ip = b->ip;
 }
 
-static int wait_input(struct sock *s, int flags, uint64_t deadline)
+static int wait_input(struct sock *s, int flags, uint64_t deadline, uint64_t skip)
 {
 	if (flags & MSG_DONTWAIT)
 		return -EAGAIN;
-	return sock_wait_result(wait_event_mask(current, &s->wq, SOCK_EV_IN, deadline, has_input(s)), s->rcvtimeo);
+	return sock_wait_result(wait_event_mask(current, &s->wq, SOCK_EV_IN, deadline, has_input(s, skip)),
+				s->rcvtimeo);
+}
+
+/* SO_PEEK_OFF: a peek moves it on, what is taken from the front moves it back. */
+static void move_peek_off(struct sock *s, bool peek, int64_t n)
+{
+	mutex_lock(&s->lock);
+	if (s->peek_off >= 0 && n > 0) {
+		int64_t off = s->peek_off + (peek ? n : -n);
+
+		WRITE_ONCE(s->peek_off, (int32_t)min(max(off, (int64_t)0), (int64_t)INT32_MAX));
+	}
+	mutex_unlock(&s->lock);
 }
 
 int64_t stream_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
@@ -248,8 +267,11 @@ int64_t stream_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
 	struct list marks = LIST_INIT(marks);	/* of urgent data, passed over */
 	struct scm *got = NULL;
 	int64_t done = 0, r = 0;
+	uint64_t base = peek ? (uint64_t)max(READ_ONCE(s->peek_off), 0) : 0;
 
 	target = flags & MSG_WAITALL ? u->left : min((uint64_t)max(s->rcvlowat, 1u), u->left);
+	if (peek && s->family == AF_UNIX)	/* a look there never waits for more */
+		target = min((uint64_t)1, u->left);
 	while (u->left && !stop) {
 		unsigned n;
 
@@ -259,7 +281,7 @@ int64_t stream_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
 		if (r)
 			break;
 		mutex_lock(&s->lock);
-		n = gather_locked(s, want, peek ? (uint64_t)done : 0, peek,
+		n = gather_locked(s, want, peek ? base + (uint64_t)done : 0, peek,
 				  sock_opt(s, SKO_PASSCRED), takes, &got, &stop, &marks);
 		r = n || stop ? 1 : empty_result(s);
 		mutex_unlock(&s->lock);
@@ -275,10 +297,11 @@ int64_t stream_recv(struct sock *s, struct uio *u, struct sockmsg *m, int flags)
 		}
 		if (stop || (uint64_t)done >= target || r != -EAGAIN)
 			break;
-		r = wait_input(s, flags, deadline);
+		r = wait_input(s, flags, deadline, peek ? base + (uint64_t)done : 0);
 		if (r)
 			break;
 	}
+	move_peek_off(s, peek, done);
 	skb_list_free(&marks);
 	if (m && !m->scm)
 		m->scm = got;
@@ -307,7 +330,7 @@ static int first_packet(struct sock *s, int flags, uint64_t deadline, struct skb
 			return r;
 		if ((READ_ONCE(s->shut) & SHUT_IN) && (s->type != SOCK_DGRAM || !(flags & MSG_DONTWAIT)))
 			return 0;
-		r = wait_input(s, flags, deadline);
+		r = wait_input(s, flags, deadline, 0);
 		if (r)
 			return r;
 	}
