@@ -18,6 +18,7 @@
 #define APART_AFTER	8		/* calls on one CPU, beside a free one */
 #define CALM_NS		20000000ll	/* then no spinning for so long */
 
+static struct cell_load nobody;		/* until wait_init */
 static struct {
 	struct cell_load *load;	/* a: shared with the cells, which read it */
 	uint32_t ncpus;
@@ -26,7 +27,7 @@ static struct {
 	uint64_t gap;		/* TSC ticks in PREEMPT_NS */
 	int64_t calm_until;	/* a */
 	cpu_set_t all;
-} w;
+} w = {.load = &nobody};
 
 static __thread uint64_t spun;		/* pauses made, by this Sentry thread */
 #define OFF (-2)		/* pinned_to is OFF - n: to all CPUs but n */
