@@ -40,9 +40,8 @@ static void start_tracer(pid_t tid, volatile int *step, bool wait)
 		while (step[0] < 2)
 			usleep(1000);
 		usleep(50000);
-		if (wait)
-			printf("tracer sees the thread: %d\n", waitpid(tid, NULL, __WALL) == tid);
-		fflush(stdout);
+		/* told by memory: its words and its parent's would come in any order */
+		step[2] = wait && waitpid(tid, NULL, __WALL) != tid ? -1 : 1;
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
@@ -64,7 +63,9 @@ static void round_of(bool wait)
 	fflush(stdout);
 	shared[0] = 2;
 	waitpid(pid, &st, 0);
-	printf("ended: %x\n", st);
+	while (!shared[2])
+		usleep(1000);
+	printf("ended: %x, tracer %d\n", st, shared[2]);
 	munmap((void *)shared, 4096);
 }
 
