@@ -27,7 +27,7 @@
 
 #define DUE_CALLS 16
 #define DUE_NS 500000
-#define DUE_LOOKS 10		/* after 1 ms, 2 ms and so on: then it sleeps */
+#define DUE_LOOKS 5		/* after 1 ms, 2 ms and so on: then it sleeps */
 
 void rseq_ordered_locked(struct pl_thr *t, const struct pl_order *o)
 {
