@@ -184,7 +184,7 @@ for i in range(900):
 
 def test_memory_limit_of_kernel_objects(brig):
     """What the sandbox's kernel holds for a guest does not end the sandbox."""
-    p = do(brig, "-m", "128m", "--", "sh", "-c", "python3 -c \"$1\"; echo alive", "sh", FILL_PIPES)
+    p = do(brig, "-m", "64m", "--", "sh", "-c", "python3 -c \"$1\"; echo alive", "sh", FILL_PIPES)
     assert p.returncode == 0 and "alive" in p.stdout, p.stderr
     assert "Cannot allocate memory" in p.stdout and "memory limit" in p.stderr
 

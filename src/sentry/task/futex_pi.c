@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include "host/event.h"
 #include "sentry/core/kheap.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/task/futex_int.h"
@@ -54,6 +55,18 @@ static uint32_t my_tid(struct task *t)
 	return (uint32_t)task_pid_nr(t, task_pid_ns(t));
 }
 
+/* A task that ends waits for its turn, too; it was killed, perhaps, and no wait of its lasts. */
+static int turn_wait(struct task *t)
+{
+	const struct timespec nap = {0, 100000};
+	uint32_t never = 0;
+
+	if (!t->exiting)
+		return wait_sleep(t, WAIT_KILLABLE, WAIT_FOREVER);
+	(void)h_futex_wait(&never, 0, &nap);
+	return 0;
+}
+
 /* The turn on a key. -EINTR when killed while waiting for it. */
 static int pi_enter(struct task *t, const struct futex_key *k, struct pi_state **out)
 {
@@ -77,7 +90,7 @@ static int pi_enter(struct task *t, const struct futex_key *k, struct pi_state *
 	wait_begin(&w, &p->wq, t);
 	while (p->busy && !r) {
 		mutex_unlock(&b->lock);
-		r = wait_sleep(t, WAIT_KILLABLE, WAIT_FOREVER);
+		r = turn_wait(t);
 		mutex_lock(&b->lock);
 	}
 	wait_end(&w);
