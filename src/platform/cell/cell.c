@@ -225,7 +225,7 @@ static bool spare_take(struct pl_spc *s)
 	return got;
 }
 
-/* The space's process is gone: nobody else can reach its memory. (I5). */
+/* The space's process is gone: nobody else can reach its memory (I5). */
 static bool spare_leave(struct pl_spc *s)
 {
 	bool left;

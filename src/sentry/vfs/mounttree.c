@@ -316,20 +316,6 @@ void mounts_forget_place(struct dentry *d)
 	mounts_free(&dead);
 }
 
-/* Depth-first successor inside the tree of root; NULL at the end. mount lock. */
-struct mount *mount_next(struct mount *m, struct mount *root)
-{
-	if (!list_empty(&m->children))
-		return list_first(&m->children, struct mount, siblings);
-	while (m != root) {
-		struct mount *p = m->parent;
-		if (m->siblings.next != &p->children)
-			return list_entry(m->siblings.next, struct mount, siblings);
-		m = p;
-	}
-	return NULL;
-}
-
 struct mount *mount_next_skip(struct mount *m, struct mount *root)
 {
 	while (m != root) {
@@ -339,6 +325,14 @@ struct mount *mount_next_skip(struct mount *m, struct mount *root)
 		m = p;
 	}
 	return NULL;
+}
+
+/* Depth-first successor inside the tree of root; NULL at the end. mount lock. */
+struct mount *mount_next(struct mount *m, struct mount *root)
+{
+	if (!list_empty(&m->children))
+		return list_first(&m->children, struct mount, siblings);
+	return mount_next_skip(m, root);
 }
 
 /* m leaves the tree; its references go to `dead`, see mounts_free. */
