@@ -305,6 +305,18 @@ int dir_emit(struct dir_emit *e, const char *name, size_t len, uint64_t ino, uns
 	return r;
 }
 
+int64_t dir_llseek(struct file *f, int64_t off, int whence)
+{
+	if (whence == SEEK_CUR)
+		off += f->pos;
+	else if (whence != SEEK_SET)
+		return -EINVAL;
+	if (off < 0)
+		return -EINVAL;
+	f->pos = off;
+	return off;
+}
+
 bool dir_emit_dots(struct file *f, struct dir_emit *e)
 {
 	if (e->pos == 0 && dir_emit(e, ".", 1, f->inode->ino, DT_DIR, 1))

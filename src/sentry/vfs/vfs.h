@@ -458,6 +458,8 @@ struct dir_emit {
 };
 /* Emits . and .. at positions 0 and 1; false when the buffer is full. */
 bool dir_emit_dots(struct file *f, struct dir_emit *e);
+/* llseek of directories whose positions are their own affair: SEEK_SET and SEEK_CUR. */
+int64_t dir_llseek(struct file *f, int64_t off, int whence);
 
 /* --- mounts ---------------------------------------------------------------------------------- */
 

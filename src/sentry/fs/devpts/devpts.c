@@ -156,24 +156,13 @@ static int devpts_iterate(struct file *f, struct dir_emit *e)
 	return 0;
 }
 
-static int64_t devpts_llseek(struct file *f, int64_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	return f->pos = off;
-}
-
 const struct inode_ops devpts_dir_inode_ops = {
 	.lookup = devpts_lookup,
 	.revalidate = devpts_revalidate,
 	.destroy = devpts_inode_destroy,
 };
 const struct inode_ops devpts_inode_ops = {.destroy = devpts_inode_destroy};
-const struct file_ops devpts_dir_file_ops = {.iterate = devpts_iterate, .llseek = devpts_llseek};
+const struct file_ops devpts_dir_file_ops = {.iterate = devpts_iterate, .llseek = dir_llseek};
 
 /* --- pairs ------------------------------------------------------------------------------------------ */
 

@@ -343,25 +343,13 @@ static int64_t gofer_write(struct file *f, struct uio *u, int64_t *pos)
 	return r;
 }
 
-static int64_t seek_dir(struct file *f, int64_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	f->pos = off;
-	return off;
-}
-
 static int64_t gofer_llseek(struct file *f, int64_t off, int whence)
 {
 	struct stat st;
 	int64_t base = 0;
 
 	if (S_ISDIR(f->inode->mode))
-		return seek_dir(f, off, whence);
+		return dir_llseek(f, off, whence);
 	switch (whence) {
 	case SEEK_SET:
 		break;

@@ -151,7 +151,7 @@ void overlay_dir_release(struct file *f)
 
 int64_t overlay_dir_llseek(struct file *f, int64_t off, int whence)
 {
-	return tmpfs_dir_llseek(f, off, whence);
+	return dir_llseek(f, off, whence);
 }
 
 struct finder {

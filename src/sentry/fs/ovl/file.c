@@ -165,6 +165,6 @@ const struct file_ops ovl_reg_file_ops = {
 const struct file_ops ovl_dir_file_ops = {
 	.release = ovl_dir_release,
 	.iterate = ovl_iterate,
-	.llseek = ovl_dir_llseek,
+	.llseek = dir_llseek,
 	.fsync = dir_fsync,
 };

@@ -129,18 +129,6 @@ void ovl_dir_release(struct file *f)
 	name_list_free(steal(f->priv));
 }
 
-int64_t ovl_dir_llseek(struct file *f, int64_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	f->pos = off;
-	return off;
-}
-
 int ovl_check_empty(struct ovl_node *dir)
 {
 	struct name_list *l;

@@ -125,7 +125,6 @@ uint64_t ovl_ino(const struct ovl_super *os, uint64_t dev, uint64_t ino);
 /* --- list.c --- */
 int ovl_iterate(struct file *f, struct dir_emit *e);
 void ovl_dir_release(struct file *f);
-int64_t ovl_dir_llseek(struct file *f, int64_t off, int whence);
 /* -ENOTEMPTY when the merged directory shows anything. */
 must_check int ovl_check_empty(struct ovl_node *dir);
 /* Takes the whiteouts out of the upper part of a directory that shows nothing. */

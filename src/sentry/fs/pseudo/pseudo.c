@@ -285,18 +285,6 @@ static int pseudo_iterate(struct file *f, struct dir_emit *e)
 	return err;
 }
 
-static int64_t pseudo_dir_llseek(struct file *f, int64_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	f->pos = off;
-	return off;
-}
-
 /* --- links and files ----------------------------------------------------------------------------- */
 
 static int64_t pseudo_readlink(struct inode *i, char *buf, size_t cap)
@@ -481,6 +469,6 @@ const struct file_ops pseudo_file_ops = {
 };
 
 const struct file_ops pseudo_dir_file_ops = {
-	.llseek = pseudo_dir_llseek,
+	.llseek = dir_llseek,
 	.iterate = pseudo_iterate,
 };

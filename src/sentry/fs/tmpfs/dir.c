@@ -406,15 +406,3 @@ int tmpfs_iterate(struct file *f, struct dir_emit *e)
 			return 0;
 	}
 }
-
-int64_t tmpfs_dir_llseek(struct file *f, int64_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	f->pos = off;
-	return off;
-}

@@ -243,6 +243,6 @@ const struct file_ops tmpfs_reg_file_ops = {
 
 const struct file_ops tmpfs_dir_file_ops = {
 	.iterate = tmpfs_iterate,
-	.llseek = tmpfs_dir_llseek,
+	.llseek = dir_llseek,
 	.fsync = fsync_nothing,
 };

@@ -131,7 +131,6 @@ int tmpfs_rename(struct inode *odir, const char *oname, size_t olen, struct inod
 		 unsigned flags);
 int tmpfs_tmpfile(struct inode *dir, uint32_t mode, const struct cred *cred, struct inode **out);
 int tmpfs_iterate(struct file *f, struct dir_emit *e);
-int64_t tmpfs_dir_llseek(struct file *f, int64_t off, int whence);
 
 /* --- node.c --- */
 uint64_t tnode_live(void);
